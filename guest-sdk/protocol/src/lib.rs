@@ -1,0 +1,18 @@
+//! The words a host and its guests share: no I/O, no runtime, nothing of queues and nothing of wasmtime.
+//!
+//! * [`abi`]: names and numbers of the guest ABI, version 1 (the page for people is `ABI.md` beside this crate)
+//! * [`outcome`]: what became of one attempt
+//! * [`error`]: the one bounded record that outlives a failed attempt
+//! * [`usage`]: what an attempt took
+//! * [`policy`]: what a task asks for, as it travels in the module's custom section
+
+pub mod abi;
+pub mod error;
+pub mod outcome;
+pub mod policy;
+pub mod usage;
+
+pub use error::ErrorRecord;
+pub use outcome::{Outcome, OutcomeKind};
+pub use policy::TaskPolicy;
+pub use usage::Usage;

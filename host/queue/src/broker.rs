@@ -1,0 +1,207 @@
+//! The one trait through which every change of a job's state goes: each method is one atomic step a batch, and nothing
+//! else writes job state. [`Inspect`] is for people and screens.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::clock::Timestamp;
+use crate::history::History;
+use crate::job::{JobId, JobView, NewJob, State};
+use crate::lease::{Lease, LeaseRef, LeaseRequest};
+use crate::policy::{Counters, Settlement};
+use afresh_protocol::OutcomeKind;
+
+/// What went wrong on our side of a broker. Each message fits behind "failed to …: ".
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BrokerError {
+    /// The broker cannot be reached, or the connection broke. Trying again is right.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The broker answered that it cannot take writes now (read-only replica, out of memory, full disk). Trying again
+    /// is right, once somebody has mended it; the message says what.
+    #[error("{0}")]
+    Refused(String),
+    /// The broker can never serve: too old, wrong kind, wrong URL, no permission.
+    #[error("{0}")]
+    Unusable(String),
+    /// The caller asked for something that cannot be; the message says what is allowed.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl BrokerError {
+    /// Whether the same call may succeed later without anybody changing the call.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Refused(_))
+    }
+}
+
+/// What became of one job handed to [`Broker::enqueue`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enqueued {
+    /// The job's id.
+    pub id: JobId,
+    /// False where a job with this id was there already; that job is left as it was.
+    pub created: bool,
+}
+
+/// One settlement, as handed to [`Broker::settle`]. The lease fences it; counters and history are written as they are.
+#[derive(Clone, Debug)]
+pub struct Settle {
+    /// The lease under which the attempt ran.
+    pub lease: LeaseRef,
+    /// What is to be done.
+    pub settlement: Settlement,
+    /// The job's counters from now on.
+    pub counters: Counters,
+    /// The job's attempts from now on.
+    pub history: History,
+    /// What the newest attempt came to, for listings of the dead by kind.
+    pub outcome: OutcomeKind,
+}
+
+/// What became of one settlement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It was carried out.
+    Done,
+    /// The lease was no longer the job's: nothing was changed.
+    Stale,
+}
+
+/// A store of jobs. Batches in every verb; every method is one atomic step for each queue it touches.
+#[async_trait]
+pub trait Broker: Inspect + Send + Sync {
+    /// Where this broker is, without credentials, for the first line a worker prints.
+    fn describe(&self) -> String;
+
+    /// Checks that the broker can serve: reachable, new enough, writable.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unavailable`] while it cannot be reached, [`BrokerError::Unusable`] if it never can serve.
+    async fn check(&self) -> Result<(), BrokerError>;
+
+    /// Accepts jobs. Idempotent by id within a queue: a job that is there already stays as it was. Jobs of one queue
+    /// are accepted all together or not at all.
+    ///
+    /// # Errors
+    /// [`BrokerError::Invalid`] (nothing was accepted) or the broker's own.
+    async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, BrokerError>;
+
+    /// Hands out up to `max` jobs that are queued, highest priority first, then first in first out. Counts a start.
+    ///
+    /// # Errors
+    /// The broker's own; nothing was leased, or the leases will expire as lost.
+    async fn lease(&self, request: &LeaseRequest) -> Result<Vec<Lease>, BrokerError>;
+
+    /// Extends leases to `duration` from now. False for each that is no longer ours, in the same order.
+    ///
+    /// # Errors
+    /// The broker's own; the leases stand as they stood.
+    async fn extend(&self, leases: &[LeaseRef], duration: Duration) -> Result<Vec<bool>, BrokerError>;
+
+    /// Carries settlements out, each only if its token is still the job's; in the same order.
+    ///
+    /// # Errors
+    /// The broker's own. Settling the same again is harmless: what was carried out answers [`Settled::Stale`].
+    async fn settle(&self, settlements: &[Settle]) -> Result<Vec<Settled>, BrokerError>;
+
+    /// Moves scheduled jobs whose time has come to queued, and removes records whose time to live is over. Answers how
+    /// many moved, and how long until the next scheduled job or expiring lease of these queues.
+    ///
+    /// # Errors
+    /// The broker's own.
+    async fn promote(&self, queues: &[String]) -> Result<Promoted, BrokerError>;
+
+    /// Takes over leases that have expired, at most `max`: each with a new token for `worker` and `duration`, without
+    /// counting a start, with the vanished worker in [`Lease::previous_worker`]. The caller decides and settles them as
+    /// *lost*, like any other outcome.
+    ///
+    /// # Errors
+    /// The broker's own.
+    async fn reap(&self, request: &LeaseRequest) -> Result<Vec<Lease>, BrokerError>;
+
+    /// Waits until there may be something to lease in these queues, or `at_most` has passed. May return early.
+    async fn wait(&self, queues: &[String], at_most: Duration);
+}
+
+/// What [`Broker::promote`] found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Promoted {
+    /// Jobs that are queued now.
+    pub moved: usize,
+    /// How long until the next scheduled job is due or the next lease expires; `None` if there is neither.
+    pub next: Option<Duration>,
+}
+
+/// Which jobs a listing wants.
+#[derive(Clone, Debug, Default)]
+pub struct JobFilter {
+    /// In this queue.
+    pub queue: Option<String>,
+    /// Of this task.
+    pub task: Option<String>,
+    /// In this state.
+    pub state: Option<State>,
+    /// Whose newest attempt came to this.
+    pub outcome: Option<OutcomeKind>,
+    /// At most so many, newest first.
+    pub limit: usize,
+}
+
+/// How many jobs of a queue stand where.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct QueueCounts {
+    /// The queue.
+    pub queue: String,
+    /// Jobs that wait for their time.
+    pub scheduled: u64,
+    /// Jobs that wait for a worker.
+    pub queued: u64,
+    /// Jobs under a lease.
+    pub running: u64,
+    /// Jobs that succeeded and are still kept.
+    pub succeeded: u64,
+    /// Dead jobs.
+    pub dead: u64,
+    /// Cancelled jobs that are still kept.
+    pub cancelled: u64,
+    /// Since when the oldest queued job waits.
+    pub oldest_queued_at: Option<Timestamp>,
+}
+
+/// For people and screens: looking, and the few things a person may do by hand.
+#[async_trait]
+pub trait Inspect {
+    /// One job, or `None`.
+    ///
+    /// # Errors
+    /// The broker's own, here and below.
+    async fn job(&self, id: &JobId) -> Result<Option<JobView>, BrokerError>;
+
+    /// A job's payload, or `None`.
+    async fn payload(&self, id: &JobId) -> Result<Option<Vec<u8>>, BrokerError>;
+
+    /// The result of a job that succeeded, while it is kept.
+    async fn result(&self, id: &JobId) -> Result<Option<Vec<u8>>, BrokerError>;
+
+    /// The jobs that match, newest first.
+    async fn jobs(&self, filter: &JobFilter) -> Result<Vec<JobView>, BrokerError>;
+
+    /// Every queue, by name.
+    async fn queues(&self) -> Result<Vec<QueueCounts>, BrokerError>;
+
+    /// Cancels jobs that are scheduled or queued. False for each that is not (unknown, running, or ended).
+    async fn cancel(&self, ids: &[JobId]) -> Result<Vec<bool>, BrokerError>;
+
+    /// Queues dead or cancelled jobs again, with fresh counters and their history. False for each that is neither.
+    async fn retry(&self, ids: &[JobId]) -> Result<Vec<bool>, BrokerError>;
+
+    /// Removes jobs that are not running, with their results. False for each that is unknown or running.
+    async fn remove(&self, ids: &[JobId]) -> Result<Vec<bool>, BrokerError>;
+
+    /// Removes every scheduled and queued job of a queue; answers how many.
+    async fn purge(&self, queue: &str) -> Result<u64, BrokerError>;
+}

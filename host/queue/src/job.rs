@@ -1,0 +1,270 @@
+//! A job: a request to run a task with a payload. Its options, its states, and the JSON that people and programs see.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::history::{AttemptRecord, History};
+use crate::policy::Counters;
+
+/// The queue of a job that names none.
+pub const DEFAULT_QUEUE: &str = "default";
+
+/// The most bytes an id may have.
+pub const MAX_ID_BYTES: usize = 128;
+
+/// A job's identity: a fresh ULID, or the producer's own word, which makes enqueueing idempotent.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct JobId(String);
+
+impl JobId {
+    /// A fresh id, sortable by time.
+    pub fn fresh() -> Self {
+        Self(ulid::Ulid::generate().to_string())
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for JobId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
+        if text.is_empty() || text.len() > MAX_ID_BYTES || !text.chars().all(fine) {
+            return Err(format!("a job's id is 1 to {MAX_ID_BYTES} letters, digits, `_`, `-`, `.` or `:`"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for JobId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<JobId> for String {
+    fn from(id: JobId) -> Self {
+        id.0
+    }
+}
+
+/// What a producer may ask for one job; everything absent is the task's, then the host's default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobOptions {
+    /// Higher first; first in, first out among equals. Between −1000 and 1000.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub priority: i32,
+    /// How many attempts may start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_attempts: Option<u32>,
+    /// Milliseconds of the shortest wait before a retry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_backoff_ms: Option<u64>,
+    /// Milliseconds of the longest wait before a retry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_backoff_ms: Option<u64>,
+    /// Milliseconds one attempt may take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// Bytes of linear memory one attempt may have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// A job as a producer hands it over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewJob {
+    /// Its id; the same id twice in one queue is one job.
+    pub id: JobId,
+    /// The queue it goes to.
+    pub queue: String,
+    /// The task to run.
+    pub task: String,
+    /// Opaque bytes: nobody between producer and guest parses them.
+    pub payload: Vec<u8>,
+    /// Not before this instant; `None` is now.
+    pub run_at: Option<Timestamp>,
+    /// What this job asks for.
+    pub options: JobOptions,
+}
+
+impl NewJob {
+    /// A job for `task` in the default queue, to run now.
+    pub fn new(task: impl Into<String>, payload: impl Into<Vec<u8>>) -> Self {
+        Self {
+            id: JobId::fresh(),
+            queue: DEFAULT_QUEUE.to_owned(),
+            task: task.into(),
+            payload: payload.into(),
+            run_at: None,
+            options: JobOptions::default(),
+        }
+    }
+
+    /// The same job with this id.
+    #[must_use]
+    pub fn id(mut self, id: JobId) -> Self {
+        self.id = id;
+        self
+    }
+
+    /// The same job in this queue.
+    #[must_use]
+    pub fn queue(mut self, queue: impl Into<String>) -> Self {
+        self.queue = queue.into();
+        self
+    }
+
+    /// The same job, not before this instant.
+    #[must_use]
+    pub fn run_at(mut self, at: Timestamp) -> Self {
+        self.run_at = Some(at);
+        self
+    }
+
+    /// The same job with these options.
+    #[must_use]
+    pub fn options(mut self, options: JobOptions) -> Self {
+        self.options = options;
+        self
+    }
+}
+
+/// A job as a worker gets it with a lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// The queue it came from.
+    pub queue: String,
+    /// The task to run.
+    pub task: String,
+    /// Opaque bytes for the guest.
+    pub payload: Vec<u8>,
+    /// When it was accepted.
+    pub enqueued_at: Timestamp,
+    /// What it asks for.
+    pub options: JobOptions,
+    /// How often it was started, failed and snoozed; the lease at hand is counted in `starts`.
+    pub counters: Counters,
+    /// Its earlier attempts.
+    pub history: History,
+}
+
+/// Where a job stands. The drawing is in `docs/queue-protocol.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Waits for its time.
+    Scheduled,
+    /// Waits for a worker.
+    Queued,
+    /// A worker holds its lease.
+    Running,
+    /// Done; its result is kept for a while.
+    Succeeded,
+    /// No more attempts; kept with its history for a person to look at.
+    Dead,
+    /// Cancelled by a person or a program.
+    Cancelled,
+    /// Not started in time.
+    Expired,
+}
+
+impl State {
+    /// Every state, in the order of the docs.
+    pub const ALL: [Self; 7] =
+        [Self::Scheduled, Self::Queued, Self::Running, Self::Succeeded, Self::Dead, Self::Cancelled, Self::Expired];
+
+    /// The word itself.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Scheduled => "scheduled",
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Dead => "dead",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// Whether a job in this state will not run again by itself.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Dead | Self::Cancelled | Self::Expired)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for State {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word).ok_or_else(|| {
+            let words: Vec<_> = Self::ALL.iter().map(|state| state.as_str()).collect();
+            format!("`{word}` is not a state; the states are {}", words.join(", "))
+        })
+    }
+}
+
+/// A job as people and other programs see it: `job show --json`, the dashboard, the API. A contract.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobView {
+    /// Its id.
+    pub id: JobId,
+    /// The task it runs.
+    pub task: String,
+    /// The queue it is in.
+    pub queue: String,
+    /// Where it stands.
+    pub state: State,
+    /// Higher first.
+    pub priority: i32,
+    /// When it was accepted.
+    pub enqueued_at: Timestamp,
+    /// When it was, or is, to run.
+    pub run_at: Timestamp,
+    /// When it reached a terminal state.
+    pub finished_at: Option<Timestamp>,
+    /// Length of its payload.
+    pub payload_bytes: u64,
+    /// How many attempts may start, where the job itself says so.
+    pub max_attempts: Option<u32>,
+    /// How many attempts that count were started.
+    pub attempts_started: u32,
+    /// The newest attempts, newest first.
+    pub attempts: Vec<AttemptRecord>,
+    /// Length of the result that is kept.
+    pub result_bytes: Option<u64>,
+}
+
+/// A duration as whole milliseconds, saturating.
+pub fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,55 @@
+//! A lease: the right to run a job until an instant. Its token fences every later write: a stale attempt can never
+//! settle a job.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::job::{Job, JobId};
+
+/// The right to run one job until an instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The job, with its counters as they are now and its earlier attempts.
+    pub job: Job,
+    /// The fencing token: larger than that of any earlier lease of this queue.
+    pub token: u64,
+    /// When the right ends, by the broker's clock.
+    pub until: Timestamp,
+    /// When it was given, by the broker's clock.
+    pub since: Timestamp,
+    /// Who held the lease before, where this one was taken from a worker that vanished.
+    pub previous_worker: Option<String>,
+}
+
+impl Lease {
+    /// What names this lease in a broker.
+    pub fn reference(&self) -> LeaseRef {
+        LeaseRef { queue: self.job.queue.clone(), id: self.job.id.clone(), token: self.token }
+    }
+}
+
+/// What names a lease in a broker.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LeaseRef {
+    /// The job's queue.
+    pub queue: String,
+    /// The job.
+    pub id: JobId,
+    /// The fencing token.
+    pub token: u64,
+}
+
+/// What a worker asks for.
+#[derive(Clone, Debug)]
+pub struct LeaseRequest {
+    /// The queues to take from, in this order: the next one only when the one before is empty.
+    pub queues: Vec<String>,
+    /// At most so many jobs.
+    pub max: usize,
+    /// At most so many bytes of payloads and histories (the first job is given whatever its size).
+    pub max_bytes: usize,
+    /// Who asks: unique to one start of one worker process.
+    pub worker: String,
+    /// How long the lease is to last.
+    pub duration: Duration,
+}

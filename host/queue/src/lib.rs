@@ -1,0 +1,22 @@
+//! Jobs, leases and brokers. Nothing here knows what runs a job: to this crate an outcome is data.
+//!
+//! * [`job`]: a request to run a task, its states, and the JSON that people see
+//! * [`history`]: the bounded record of a job's attempts
+//! * [`lease`]: the right to run a job until an instant, fenced by a token
+//! * [`policy`]: outcome and counters in, [`Settlement`] out; pure
+//! * [`broker`]: the one trait everything goes through, and [`Inspect`] for people and screens
+//! * [`clock`]: where *now* comes from
+
+pub mod broker;
+pub mod clock;
+pub mod history;
+pub mod job;
+pub mod lease;
+pub mod policy;
+
+pub use broker::{Broker, BrokerError, Enqueued, Inspect, JobFilter, Promoted, QueueCounts, Settle, Settled};
+pub use clock::{Clock, Timestamp};
+pub use history::{AttemptRecord, History};
+pub use job::{Job, JobId, JobOptions, JobView, NewJob, State};
+pub use lease::{Lease, LeaseRef, LeaseRequest};
+pub use policy::{Counters, RetryPolicy, Settlement};

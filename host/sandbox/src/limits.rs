@@ -1,0 +1,34 @@
+//! The walls of one attempt.
+
+use std::time::Duration;
+
+/// The walls of one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of linear memory.
+    pub memory: u64,
+    /// From guest entry to the end, host calls included.
+    pub timeout: Duration,
+    /// A deterministic budget of instructions; `None` for no such wall.
+    pub fuel: Option<u64>,
+    /// Bytes of the reply. One more ends the attempt as *over limit*.
+    pub output: usize,
+    /// Bytes kept of an error's text: its head and its tail.
+    pub error: usize,
+    /// Bytes kept of what the guest logs: the newest; more is counted and dropped.
+    pub log: usize,
+}
+
+impl Default for Limits {
+    /// 128 MiB, 60 s, no fuel limit, 1 MiB of reply, 16 KiB of error, 64 KiB of log.
+    fn default() -> Self {
+        Self {
+            memory: 128 << 20,
+            timeout: Duration::from_secs(60),
+            fuel: None,
+            output: 1 << 20,
+            error: 16 << 10,
+            log: 64 << 10,
+        }
+    }
+}
