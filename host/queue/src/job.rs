@@ -164,6 +164,8 @@ pub struct Job {
     pub payload: Vec<u8>,
     /// When it was accepted.
     pub enqueued_at: Timestamp,
+    /// When it was to run: the end of its last backoff or delay, or when it was accepted.
+    pub run_at: Timestamp,
     /// What it asks for.
     pub options: JobOptions,
     /// How often it was started, failed and snoozed; the lease at hand is counted in `starts`.
