@@ -84,7 +84,8 @@ pub trait Broker: Inspect + Send + Sync {
     async fn check(&self) -> Result<(), BrokerError>;
 
     /// Accepts jobs. Idempotent by id within a queue: a job that is there already stays as it was. Jobs of one queue
-    /// are accepted all together or not at all.
+    /// are accepted all together or not at all. A `run_at` that has passed is now. A job takes its place in a queue at
+    /// the moment it becomes queued: here, when it is promoted, or when it is retried.
     ///
     /// # Errors
     /// [`BrokerError::Invalid`] (nothing was accepted) or the broker's own.
@@ -108,7 +109,8 @@ pub trait Broker: Inspect + Send + Sync {
     /// The broker's own. Settling the same again is harmless: what was carried out answers [`Settled::Stale`].
     async fn settle(&self, settlements: &[Settle]) -> Result<Vec<Settled>, BrokerError>;
 
-    /// Moves scheduled jobs whose time has come to queued, and removes records whose time to live is over. Answers how
+    /// Moves scheduled jobs whose time has come to queued, the earliest first, and removes records whose time to live is
+    /// over (a time that is now has come). Answers how
     /// many moved, and how long until the next scheduled job or expiring lease of these queues.
     ///
     /// # Errors
@@ -168,11 +170,12 @@ pub struct QueueCounts {
     pub dead: u64,
     /// Cancelled jobs that are still kept.
     pub cancelled: u64,
-    /// Since when the oldest queued job waits.
+    /// Since when the job that is next to be leased waits in the queue.
     pub oldest_queued_at: Option<Timestamp>,
 }
 
-/// For people and screens: looking, and the few things a person may do by hand.
+/// For people and screens: looking, and the few things a person may do by hand. Where one id is in several queues, the
+/// first queue by name is meant.
 #[async_trait]
 pub trait Inspect {
     /// One job, or `None`.
@@ -187,16 +190,16 @@ pub trait Inspect {
     /// The result of a job that succeeded, while it is kept.
     async fn result(&self, id: &JobId) -> Result<Option<Vec<u8>>, BrokerError>;
 
-    /// The jobs that match, newest first.
+    /// The jobs that match, newest first: by the time they were accepted, then by id, both downwards.
     async fn jobs(&self, filter: &JobFilter) -> Result<Vec<JobView>, BrokerError>;
 
-    /// Every queue, by name.
+    /// Every queue that ever had a job, by name.
     async fn queues(&self) -> Result<Vec<QueueCounts>, BrokerError>;
 
     /// Cancels jobs that are scheduled or queued. False for each that is not (unknown, running, or ended).
     async fn cancel(&self, ids: &[JobId]) -> Result<Vec<bool>, BrokerError>;
 
-    /// Queues dead or cancelled jobs again, with fresh counters and their history. False for each that is neither.
+    /// Queues dead or cancelled jobs again, to run now, with fresh counters and their history. False for each that is neither.
     async fn retry(&self, ids: &[JobId]) -> Result<Vec<bool>, BrokerError>;
 
     /// Removes jobs that are not running, with their results. False for each that is unknown or running.

@@ -1,9 +1,11 @@
 //! A job: a request to run a task with a payload. Its options, its states, and the JSON that people and programs see.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
+use afresh_protocol::policy::check_name;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
@@ -15,6 +17,15 @@ pub const DEFAULT_QUEUE: &str = "default";
 
 /// The most bytes an id may have.
 pub const MAX_ID_BYTES: usize = 128;
+
+/// The most bytes a payload may have where nobody says otherwise: 1 MiB.
+pub const DEFAULT_MAX_PAYLOAD: usize = 1024 * 1024;
+
+/// The most bytes a payload may have in any broker, whatever a client allows: 256 MiB.
+pub const PAYLOAD_CEILING: usize = 256 * 1024 * 1024;
+
+/// The priorities a job may have.
+pub const PRIORITIES: RangeInclusive<i32> = -1000..=1000;
 
 /// A job's identity: a fresh ULID, or the producer's own word, which makes enqueueing idempotent.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -149,6 +160,51 @@ impl NewJob {
         self.options = options;
         self
     }
+
+    /// Checks that any broker can accept this job, with a payload of at most `max_payload` bytes (and never more than
+    /// [`PAYLOAD_CEILING`]).
+    ///
+    /// # Errors
+    /// A sentence that names the job, what is wrong with it and what is allowed.
+    pub fn validate(&self, max_payload: usize) -> Result<(), String> {
+        self.check(max_payload.min(PAYLOAD_CEILING)).map_err(|reason| format!("job {}: {reason}", self.id))
+    }
+
+    fn check(&self, max_payload: usize) -> Result<(), String> {
+        check_name(&self.task).map_err(|reason| format!("its task: {reason}"))?;
+        check_name(&self.queue).map_err(|reason| format!("its queue: {reason}"))?;
+        if self.payload.len() > max_payload {
+            return Err(format!(
+                "its payload has {} bytes, the limit is {max_payload}: store it elsewhere and pass a reference",
+                self.payload.len()
+            ));
+        }
+        self.options.check()
+    }
+}
+
+impl JobOptions {
+    fn check(&self) -> Result<(), String> {
+        if !PRIORITIES.contains(&self.priority) {
+            let (low, high) = (PRIORITIES.start(), PRIORITIES.end());
+            return Err(format!("its priority is {}, it must be from {low} to {high}", self.priority));
+        }
+        if self.max_attempts == Some(0) {
+            return Err("its max_attempts is 0, it must be at least 1".to_owned());
+        }
+        if let (Some(min), Some(max)) = (self.min_backoff_ms, self.max_backoff_ms)
+            && min > max
+        {
+            return Err(format!("its min_backoff of {min} ms is longer than its max_backoff of {max} ms"));
+        }
+        if self.timeout_ms == Some(0) {
+            return Err("its timeout is 0, it must be at least 1 ms".to_owned());
+        }
+        if self.memory == Some(0) {
+            return Err("its memory is 0 bytes, it must be more".to_owned());
+        }
+        Ok(())
+    }
 }
 
 /// A job as a worker gets it with a lease.
@@ -269,4 +325,34 @@ pub struct JobView {
 /// A duration as whole milliseconds, saturating.
 pub fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_cannot_be_is_refused_with_a_sentence() {
+        let with = |options| NewJob::new("t", "").options(options);
+        let none = JobOptions::default();
+        for (job, reason) in [
+            (NewJob::new("../t", ""), "its task: `../t` is not a name"),
+            (NewJob::new("t", "").queue(""), "its queue: `` is not a name"),
+            (NewJob::new("t", "12345"), "5 bytes, the limit is 4"),
+            (with(JobOptions { priority: 1001, ..none.clone() }), "priority is 1001, it must be from -1000 to 1000"),
+            (with(JobOptions { priority: -1001, ..none.clone() }), "priority is -1001"),
+            (with(JobOptions { max_attempts: Some(0), ..none.clone() }), "max_attempts is 0"),
+            (with(JobOptions { timeout_ms: Some(0), ..none.clone() }), "timeout is 0"),
+            (with(JobOptions { memory: Some(0), ..none.clone() }), "memory is 0"),
+            (
+                with(JobOptions { min_backoff_ms: Some(2), max_backoff_ms: Some(1), ..none.clone() }),
+                "min_backoff of 2 ms is longer than its max_backoff of 1 ms",
+            ),
+        ] {
+            let error = job.validate(4).unwrap_err();
+            assert!(error.contains(reason), "{error:?} does not say {reason:?}");
+            assert!(error.contains(job.id.as_str()), "{error:?} does not name the job");
+        }
+        assert_eq!(NewJob::new("t", "1234").validate(4), Ok(()));
+    }
 }

@@ -6,17 +6,23 @@
 //! * [`policy`]: outcome and counters in, [`Settlement`] out; pure
 //! * [`broker`]: the one trait everything goes through, and [`Inspect`] for people and screens
 //! * [`clock`]: where *now* comes from
+//! * [`url`]: where a broker is, and [`open`], which makes one of its URL
+//! * [`client`]: what a producer uses
 
 pub mod broker;
+pub mod client;
 pub mod clock;
 pub mod history;
 pub mod job;
 pub mod lease;
 pub mod policy;
+pub mod url;
 
 pub use broker::{Broker, BrokerError, Enqueued, Inspect, JobFilter, Promoted, QueueCounts, Settle, Settled};
+pub use client::{Client, Finished};
 pub use clock::{Clock, Timestamp};
 pub use history::{AttemptRecord, History};
 pub use job::{Job, JobId, JobOptions, JobView, NewJob, State};
 pub use lease::{Lease, LeaseRef, LeaseRequest};
 pub use policy::{Counters, RetryPolicy, Settlement};
+pub use url::{BrokerUrl, open};

@@ -16,6 +16,9 @@ pub struct Counters {
     pub waits: u32,
 }
 
+/// How long cancelled jobs are kept: a day, so that a person still finds what was cancelled.
+pub const KEEP_CANCELLED: Duration = Duration::from_secs(24 * 3600);
+
 /// What is to be done with a job after an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settlement {
@@ -23,19 +26,19 @@ pub enum Settlement {
     Complete {
         /// The task's reply.
         reply: Vec<u8>,
-        /// How long it and the job's record are kept.
+        /// How long it and the job's record are kept; with zero, both are gone at once.
         keep: Duration,
     },
-    /// Run again, not before this long from now (by the broker's clock).
+    /// Run again, not before this long from now (by the broker's clock); with zero, queued at once, behind the others.
     Retry {
         /// The wait.
         delay: Duration,
     },
     /// No more attempts: keep it for a person to look at.
     Bury,
-    /// Back to the front of its queue, as if it had never been leased.
+    /// Back to the place in its queue that it had, as if it had never been leased.
     Release,
-    /// Cancelled.
+    /// Cancelled; kept for [`KEEP_CANCELLED`].
     Cancel,
 }
 
@@ -73,23 +76,21 @@ impl Default for RetryPolicy {
 impl RetryPolicy {
     /// What becomes of a job whose attempt ended in `outcome`, and its counters from then on. `counters.starts` counts
     /// the attempt that has just ended.
-    pub fn decide(&self, outcome: &Outcome, counters: Counters, random: &mut impl Rng) -> (Settlement, Counters) {
+    pub fn decide(&self, outcome: Outcome, counters: Counters, random: &mut impl Rng) -> (Settlement, Counters) {
         let unspent = Counters { starts: counters.starts.saturating_sub(1), ..counters };
         let failed = Counters { failures: counters.failures.saturating_add(1), ..counters };
         let waited = Counters { waits: counters.waits.saturating_add(1), ..unspent };
         match outcome {
-            Outcome::Succeeded(reply) => {
-                (Settlement::Complete { reply: reply.clone(), keep: self.keep_result }, counters)
-            }
+            Outcome::Succeeded(reply) => (Settlement::Complete { reply, keep: self.keep_result }, counters),
             Outcome::Rejected(_) => (Settlement::Bury, failed),
             Outcome::Cancelled => (Settlement::Cancel, counters),
             Outcome::Interrupted => (Settlement::Release, unspent),
             Outcome::Snoozed(_) | Outcome::BadModule(_) if waited.waits > self.max_waits => (Settlement::Bury, waited),
-            Outcome::Snoozed(delay) => (Settlement::Retry { delay: *delay }, waited),
+            Outcome::Snoozed(delay) => (Settlement::Retry { delay }, waited),
             Outcome::BadModule(_) => (Settlement::Retry { delay: self.backoff(waited.waits, None, random) }, waited),
             _ if failed.starts >= self.max_attempts => (Settlement::Bury, failed),
             Outcome::Failed { retry_after, .. } => {
-                (Settlement::Retry { delay: self.backoff(failed.failures, *retry_after, random) }, failed)
+                (Settlement::Retry { delay: self.backoff(failed.failures, retry_after, random) }, failed)
             }
             _ => (Settlement::Retry { delay: self.backoff(failed.failures, None, random) }, failed),
         }

@@ -1,0 +1,163 @@
+//! What a producer uses: hands jobs over and asks for their results. Links no Wasm.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::broker::{Broker, BrokerError, Enqueued};
+use crate::clock::Clock;
+use crate::job::{DEFAULT_MAX_PAYLOAD, JobId, JobView, NewJob};
+use crate::url::{self, BrokerUrl};
+
+/// The most jobs one call to the broker carries.
+const CHUNK_JOBS: usize = 1_000;
+
+/// The most payload bytes one call to the broker carries, one job whatever its size.
+const CHUNK_BYTES: usize = 8 * 1024 * 1024;
+
+/// How long [`Client::wait_for_result`] waits between two looks: from the first, doubling, to the last.
+const LOOK_EVERY: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(200));
+
+/// A producer's hand on a broker. Cheap to clone.
+///
+/// ```
+/// use afresh_queue::{Client, NewJob};
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let client = Client::open(&"sqlite::memory:".parse()?).await?;
+/// let job = client.enqueue(NewJob::new("thumbnail", b"a picture")).await?;
+/// assert!(job.created);
+/// assert_eq!(client.result(&job.id).await?, None, "no worker has run it yet");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    broker: Arc<dyn Broker>,
+    max_payload: usize,
+}
+
+/// A job that has ended, as [`Client::wait_for_result`] found it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finished {
+    /// The job; its state says how it ended.
+    pub job: JobView,
+    /// The task's reply, where the job succeeded.
+    pub reply: Option<Vec<u8>>,
+}
+
+impl Client {
+    /// A client of the broker at `url`.
+    ///
+    /// # Errors
+    /// As for [`url::open`].
+    pub async fn open(url: &BrokerUrl) -> Result<Self, BrokerError> {
+        Ok(Self::from_broker(url::open(url, Clock::Broker).await?))
+    }
+
+    /// A client of a broker that is open already.
+    pub fn from_broker(broker: Arc<dyn Broker>) -> Self {
+        Self { broker, max_payload: DEFAULT_MAX_PAYLOAD }
+    }
+
+    /// The same client with another limit for payloads, in bytes; it is [`DEFAULT_MAX_PAYLOAD`] else.
+    #[must_use]
+    pub fn max_payload(mut self, bytes: usize) -> Self {
+        self.max_payload = bytes;
+        self
+    }
+
+    /// Hands one job over. Idempotent by the job's id, so repeating a call that failed is safe.
+    ///
+    /// # Errors
+    /// [`BrokerError::Invalid`] if the job cannot be accepted as it is; else the broker's own.
+    pub async fn enqueue(&self, job: NewJob) -> Result<Enqueued, BrokerError> {
+        let id = job.id.clone();
+        let enqueued = self.enqueue_all(vec![job]).await?;
+        Ok(enqueued.into_iter().next().unwrap_or(Enqueued { id, created: false }))
+    }
+
+    /// Hands many jobs over, in their order. If one of them cannot be accepted as it is, none is. A broker that fails
+    /// half way may have accepted the first of them: hand the same jobs over again, the ids see to the rest.
+    ///
+    /// # Errors
+    /// [`BrokerError::Invalid`], naming the first job that cannot be accepted; else the broker's own.
+    pub async fn enqueue_all(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, BrokerError> {
+        for job in &jobs {
+            job.validate(self.max_payload).map_err(BrokerError::Invalid)?;
+        }
+        let mut enqueued = Vec::with_capacity(jobs.len());
+        for chunk in chunks(jobs) {
+            enqueued.extend(self.broker.enqueue(chunk).await?);
+        }
+        Ok(enqueued)
+    }
+
+    /// The result of a job that succeeded, while it is kept.
+    ///
+    /// # Errors
+    /// The broker's own.
+    pub async fn result(&self, id: &JobId) -> Result<Option<Vec<u8>>, BrokerError> {
+        self.broker.result(id).await
+    }
+
+    /// Waits until a job has ended, well or badly; `None` if it has not within `timeout`.
+    ///
+    /// # Errors
+    /// [`BrokerError::Invalid`] if there is no such job (any more); else the broker's own.
+    pub async fn wait_for_result(&self, id: &JobId, timeout: Duration) -> Result<Option<Finished>, BrokerError> {
+        let deadline = Instant::now() + timeout;
+        let mut pause = LOOK_EVERY.0;
+        loop {
+            let Some(job) = self.broker.job(id).await? else {
+                return Err(BrokerError::Invalid(format!(
+                    "there is no job {id}: it was never enqueued, or is no longer kept"
+                )));
+            };
+            if job.state.is_terminal() {
+                return Ok(Some(Finished { reply: self.broker.result(id).await?, job }));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            tokio::time::sleep(pause.min(left)).await;
+            pause = (pause * 2).min(LOOK_EVERY.1);
+        }
+    }
+}
+
+/// The same jobs in the same order, in chunks that one call can carry.
+fn chunks(jobs: Vec<NewJob>) -> Vec<Vec<NewJob>> {
+    let mut chunks: Vec<Vec<NewJob>> = Vec::new();
+    let mut bytes = 0_usize;
+    for job in jobs {
+        bytes = bytes.saturating_add(job.payload.len());
+        match chunks.last_mut() {
+            Some(chunk) if chunk.len() < CHUNK_JOBS && bytes <= CHUNK_BYTES => chunk.push(job),
+            _ => {
+                bytes = job.payload.len();
+                chunks.push(vec![job]);
+            }
+        }
+    }
+    chunks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_keep_the_order_and_their_bounds() {
+        let jobs: Vec<_> =
+            (0..2_500).map(|n| NewJob::new("t", vec![0; if n % 1_000 == 7 { CHUNK_BYTES } else { 9 }])).collect();
+        let chunked = chunks(jobs.clone());
+        for chunk in &chunked {
+            let bytes: usize = chunk.iter().map(|job| job.payload.len()).sum();
+            assert!(chunk.len() <= CHUNK_JOBS && (bytes <= CHUNK_BYTES || chunk.len() == 1));
+        }
+        assert_eq!(chunked.concat(), jobs);
+    }
+}
