@@ -1,0 +1,31 @@
+//! Real parts for tests, which start in a moment, stay out of each other's way, and end by themselves.
+//!
+//! * [`redis_server`]: a `redis-server` of one's own
+//! * [`wait_until`]: waiting for something, with a deadline and never a bare sleep
+//!
+//! What a test needs and the machine does not have is a panic that says what to install: a test that is skipped in
+//! silence proves nothing.
+
+pub mod redis_server;
+
+use std::time::{Duration, Instant};
+
+pub use redis_server::RedisServer;
+
+/// How long a thing may take that normally takes no time: generous, because test machines are busy.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// Asks `condition` again and again until it holds; answers whether it did within `deadline`.
+#[must_use = "a wait that ran out is a failure of the test"]
+pub fn wait_until(deadline: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + deadline;
+    loop {
+        if condition() {
+            return true;
+        }
+        if Instant::now() >= end {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
