@@ -142,7 +142,9 @@ fn answers(child: &mut Child, port: u16) -> bool {
     let ours = format!("process_id:{}\r\n", child.id());
     let mut up = false;
     let settled = wait_until(SOON, || {
-        up = ask(port, "INFO server").is_ok_and(|info| info.contains(&ours) || info.starts_with("-NOAUTH"));
+        // INFO is answered while the data is still being loaded, PING is not.
+        up = ask(port, "PING").is_ok_and(|pong| pong.starts_with("+PONG") || pong.starts_with("-NOAUTH"))
+            && ask(port, "INFO server").is_ok_and(|info| info.contains(&ours) || info.starts_with("-NOAUTH"));
         up || matches!(child.try_wait(), Ok(Some(_)) | Err(_))
     });
     settled && up
