@@ -3,6 +3,8 @@
 //!
 //! The style is *pull*: the guest calls the host, the host never calls back into the guest and keeps no guest pointer.
 
+use std::fmt;
+
 /// Namespace of the host functions an SDK module imports; it carries the version.
 pub const NAMESPACE: &str = "afresh_v1";
 
@@ -78,6 +80,17 @@ impl LogLevel {
             3 => Self::Error,
             _ => Self::Info,
         }
+    }
+}
+
+impl fmt::Display for LogLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        })
     }
 }
 

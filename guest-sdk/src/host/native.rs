@@ -1,0 +1,131 @@
+//! The laptop's stand-in for a host: the payload on standard input, the reply on standard output, everything else on
+//! standard error, and the exit codes of a plain command.
+
+use std::io::{self, IsTerminal, Read, Write};
+use std::process;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+
+use afresh_protocol::TaskPolicy;
+use afresh_protocol::abi::{LogLevel, Verdict, exit};
+
+use crate::error::TaskError;
+use crate::run::{Task, find};
+
+/// What this process will exit with.
+static EXIT_CODE: AtomicI32 = AtomicI32::new(exit::OK);
+
+/// Exit code of a failure that may be retried, as of any program that fails.
+const FAILED: i32 = 1;
+
+/// Exit code of a command line that was not understood.
+const WRONG_USAGE: i32 = 2;
+
+/// Rust's own report of a panic is what a person at a terminal wants.
+pub(crate) fn start() {}
+
+/// Ends the process where the code is not 0; otherwise `main` returns.
+pub(crate) fn end() {
+    match EXIT_CODE.load(Ordering::Relaxed) {
+        exit::OK => {}
+        code => {
+            eprintln!();
+            process::exit(code)
+        }
+    }
+}
+
+/// The task that the command line names; a program of one task needs no name.
+pub(crate) fn chosen(tasks: &[Task]) -> Result<&Task, TaskError> {
+    let mut arguments = std::env::args().skip(1);
+    match (arguments.next(), arguments.next(), tasks) {
+        (None, _, [task]) => Ok(task),
+        (Some(flag), None, _) if flag == "--help" || flag == "-h" => {
+            println!("{}", usage(tasks));
+            process::exit(exit::OK)
+        }
+        (Some(name), None, _) => find(tasks, &name),
+        _ => {
+            eprintln!("{}", usage(tasks));
+            process::exit(WRONG_USAGE)
+        }
+    }
+}
+
+fn usage(tasks: &[Task]) -> String {
+    let mut text = "Runs one task without a host: the payload on standard input, the reply on standard output.\n\n\
+                    Usage: cargo run -- [TASK] < PAYLOAD\n\nTasks:"
+        .to_owned();
+    for policy in TaskPolicy::parse_section(tasks.iter().map(|task| task.policy).collect::<String>().as_bytes())
+        .unwrap_or_default()
+    {
+        text += &format!("\n  {}", policy.task);
+        let asks = [
+            ("attempts", policy.max_attempts.map(u64::from)),
+            ("timeout in ms", policy.timeout_ms),
+            ("bytes of memory", policy.memory),
+            ("fuel", policy.fuel),
+            ("shortest backoff in ms", policy.min_backoff_ms),
+            ("longest backoff in ms", policy.max_backoff_ms),
+        ];
+        for (what, value) in asks.iter().filter_map(|(what, value)| value.map(|value| (what, value))) {
+            text += &format!("\n      {what}: {value}");
+        }
+    }
+    text
+}
+
+pub(crate) fn payload() -> Vec<u8> {
+    if io::stdin().is_terminal() {
+        eprintln!("reading the payload from standard input; end it with Ctrl-D");
+    }
+    let mut payload = Vec::new();
+    if let Err(e) = io::stdin().read_to_end(&mut payload) {
+        eprintln!("cannot read the payload from standard input: {e}");
+        process::exit(FAILED);
+    }
+    payload
+}
+
+pub(crate) fn reply(bytes: &[u8]) {
+    let mut out = io::stdout();
+    let mut written = out.write_all(bytes);
+    if out.is_terminal() {
+        written = written.and_then(|()| out.write_all(b"\n"));
+    }
+    if let Err(e) = written.and_then(|()| out.flush()) {
+        eprintln!("cannot write the reply to standard output: {e}");
+        process::exit(FAILED);
+    }
+}
+
+pub(crate) fn verdict(verdict: Verdict, delay: Option<Duration>) {
+    let (word, code) = match verdict {
+        Verdict::Failed => ("failed", FAILED),
+        Verdict::Panicked => ("panicked", FAILED),
+        Verdict::Rejected | Verdict::BadPayload => ("rejected", exit::REJECTED),
+        Verdict::Snoozed => ("snoozed", exit::TEMPORARY),
+    };
+    EXIT_CODE.store(code, Ordering::Relaxed);
+    match delay {
+        Some(delay) if verdict == Verdict::Failed => eprint!("{word} (retry after {delay:?}): "),
+        _ => eprint!("{word}: "),
+    }
+}
+
+/// Standard error may be closed; then nobody wants to hear it.
+pub(crate) fn error(bytes: &[u8]) {
+    let _ = io::stderr().write_all(bytes);
+}
+
+pub(crate) fn log(level: LogLevel, line: &[u8]) {
+    let _ = writeln!(io::stderr(), "{level}: {}", String::from_utf8_lossy(line));
+}
+
+pub(crate) fn progress(fraction: f64) {
+    let _ = writeln!(io::stderr(), "progress: {:.0} %", fraction * 100.0);
+}
+
+pub(crate) fn deadline_left() -> Option<Duration> {
+    None
+}
