@@ -125,7 +125,8 @@ pub trait Broker: Inspect + Send + Sync {
     /// The broker's own.
     async fn reap(&self, request: &LeaseRequest) -> Result<Vec<Lease>, BrokerError>;
 
-    /// Waits until there may be something to lease in these queues, or `at_most` has passed. May return early.
+    /// Waits until there may be something to lease or to promote in these queues, or `at_most` has passed. May return
+    /// early. A worker calls it after a lease that came back short: what was enqueued since then ends the wait at once.
     async fn wait(&self, queues: &[String], at_most: Duration);
 }
 

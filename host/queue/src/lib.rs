@@ -7,6 +7,7 @@
 //! * [`broker`]: the one trait everything goes through, and [`Inspect`] for people and screens
 //! * [`clock`]: where *now* comes from
 //! * [`url`]: where a broker is, and [`open`], which makes one of its URL
+//! * [`sqlite`]: the embedded broker
 //! * [`client`]: what a producer uses
 
 pub mod broker;
@@ -16,6 +17,7 @@ pub mod history;
 pub mod job;
 pub mod lease;
 pub mod policy;
+pub mod sqlite;
 pub mod url;
 
 pub use broker::{Broker, BrokerError, Enqueued, Inspect, JobFilter, Promoted, QueueCounts, Settle, Settled};

@@ -1,0 +1,40 @@
+//! What SQLite says, in a sentence that says what to do.
+
+use rusqlite::{Error, ErrorCode};
+
+use crate::broker::BrokerError;
+
+/// The broker's word for an error of SQLite in the file at `place`.
+pub(super) fn explain(error: &Error, place: &str) -> BrokerError {
+    let Some(code) = error.sqlite_error_code() else {
+        return BrokerError::Unusable(format!("{place} holds something this program cannot read: {error}"));
+    };
+    match code {
+        ErrorCode::DiskFull => BrokerError::Refused(format!(
+            "{place} cannot grow, the disk is full (or a limit on the file's size is reached): free some room; nothing \
+             that was acknowledged is lost"
+        )),
+        ErrorCode::SystemIoFailure => BrokerError::Refused(format!(
+            "{place} cannot be read or written ({error}): look at the disk, its room and its health"
+        )),
+        ErrorCode::ReadOnly => {
+            BrokerError::Refused(format!("{place} cannot be written: it, its folder or its disk is read-only"))
+        }
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
+            BrokerError::Unavailable(format!("{place} is kept locked by another process"))
+        }
+        ErrorCode::CannotOpen | ErrorCode::PermissionDenied => BrokerError::Unusable(format!(
+            "{place} cannot be opened: look whether its folder exists and this user may write there"
+        )),
+        ErrorCode::NotADatabase => {
+            BrokerError::Unusable(format!("{place} is not a file of Afresh: name another file, or move this one away"))
+        }
+        ErrorCode::DatabaseCorrupt => BrokerError::Unusable(format!(
+            "{place} is damaged ({error}): restore it from a backup, or move it away to start with an empty one"
+        )),
+        ErrorCode::OutOfMemory | ErrorCode::TooBig => {
+            BrokerError::Refused(format!("{place} cannot take something of this size: {error}"))
+        }
+        _ => BrokerError::Unusable(format!("{place} cannot be used: {error}")),
+    }
+}

@@ -1,0 +1,49 @@
+-- The embedded broker's file, version 1. Times are microseconds since 1970 UTC. States and outcomes are the same words
+-- as everywhere. Whoever changes this adds a migration beside it and raises the version in store.rs.
+
+CREATE TABLE queues (
+    name       TEXT PRIMARY KEY,
+    last_place INTEGER NOT NULL DEFAULT 0,  -- the place of the job that joined the queue last
+    last_token INTEGER NOT NULL DEFAULT 0   -- the fencing token of the newest lease
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE jobs (
+    job           INTEGER PRIMARY KEY,
+    id            TEXT NOT NULL,
+    queue         TEXT NOT NULL,
+    task          TEXT NOT NULL,
+    state         TEXT NOT NULL,
+    priority      INTEGER NOT NULL,
+    place         INTEGER NOT NULL,         -- first in, first out among jobs of one priority
+    options       TEXT NOT NULL,            -- JobOptions as JSON
+    payload_bytes INTEGER NOT NULL,
+    enqueued_at   INTEGER NOT NULL,
+    run_at        INTEGER NOT NULL,
+    queued_at     INTEGER,                  -- since when it waits, while it is queued
+    finished_at   INTEGER,                  -- set in every terminal state, and only there
+    expires_at    INTEGER,                  -- when the record goes; absent: it stays
+    starts        INTEGER NOT NULL DEFAULT 0,
+    failures      INTEGER NOT NULL DEFAULT 0,
+    waits         INTEGER NOT NULL DEFAULT 0,
+    worker        TEXT,                     -- who holds the lease, or held it last
+    token         INTEGER NOT NULL DEFAULT 0,
+    lease_until   INTEGER,
+    outcome       TEXT,                     -- of the newest attempt
+    history       BLOB NOT NULL DEFAULT x'',
+    reply         BLOB,                     -- last, so that reading the others never walks over it
+    UNIQUE (id, queue)
+) STRICT;
+
+-- Apart from the job, because every change of state writes the job's whole row anew, and a payload never changes.
+CREATE TABLE payloads (
+    job   INTEGER PRIMARY KEY REFERENCES jobs ON DELETE CASCADE,
+    bytes BLOB NOT NULL
+) STRICT;
+
+-- A job stands in one of these at a time: moving it costs one deletion and one insertion.
+CREATE INDEX queued ON jobs (queue, priority DESC, place) WHERE state = 'queued';
+CREATE INDEX scheduled ON jobs (queue, run_at, id) WHERE state = 'scheduled';
+CREATE INDEX running ON jobs (queue, lease_until, id) WHERE state = 'running';
+CREATE INDEX ended ON jobs (queue, state, expires_at) WHERE finished_at IS NOT NULL;
+-- For listings. Written once a job.
+CREATE INDEX newest ON jobs (enqueued_at, id);
