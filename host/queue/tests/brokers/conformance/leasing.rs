@@ -1,0 +1,192 @@
+//! What a worker may rely on while it holds a lease, and when it does not any more.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use afresh_protocol::{ErrorRecord, Outcome};
+use afresh_queue::{Counters, JobOptions, LeaseRef, LeaseRequest, RetryPolicy, Settled, Settlement, State};
+
+use crate::subject::{LEASE, Subject, complete, id, job, jobs, names, request, retry_in, settle, starts};
+
+pub(super) async fn jobs_come_first_in_first_out(s: &Subject) {
+    s.enqueue(jobs(["z", "b"])).await;
+    s.enqueue(jobs(["y", "a"])).await;
+    assert_eq!(names(&s.lease(3).await), ["z", "b", "y"]);
+    assert_eq!(names(&s.lease(3).await), ["a"]);
+}
+
+pub(super) async fn higher_priority_comes_first(s: &Subject) {
+    let with = |name, priority| job(name).options(JobOptions { priority, ..JobOptions::default() });
+    s.enqueue(vec![with("low", -1000), with("a", 0), with("high", 1000), with("b", 0), with("over", 1)]).await;
+    s.enqueue(vec![with("high-too", 1000), with("under", -1)]).await;
+    assert_eq!(names(&s.lease(9).await), ["high", "high-too", "over", "a", "b", "under", "low"]);
+}
+
+pub(super) async fn queues_are_taken_in_the_order_asked_for(s: &Subject) {
+    s.enqueue(vec![job("a1").queue("a"), job("b1").queue("b"), job("a2").queue("a"), job("b2").queue("b")]).await;
+    let ask = LeaseRequest { queues: vec!["b".into(), "none".into(), "a".into()], ..request("", 3) };
+    assert_eq!(names(&s.broker.lease(&ask).await.unwrap()), ["b1", "b2", "a1"]);
+    assert_eq!(names(&s.broker.lease(&ask).await.unwrap()), ["a2"]);
+}
+
+pub(super) async fn a_lease_is_bounded_in_jobs_and_in_bytes(s: &Subject) {
+    let sized = |name, bytes| afresh_queue::NewJob::new("t", vec![0; bytes]).id(id(name));
+    let ask = |max_bytes| LeaseRequest { max_bytes, ..request("default", 9) };
+    s.enqueue(vec![sized("a", 5_000), sized("b", 4_000), sized("c", 100), sized("d", 9_000), sized("e", 1)]).await;
+    assert_eq!(s.lease(0).await, []);
+    assert_eq!(names(&s.broker.lease(&ask(10)).await.unwrap()), ["a"], "the first comes whatever its size");
+    assert_eq!(names(&s.broker.lease(&ask(5_000)).await.unwrap()), ["b", "c"], "what does not fit ends the batch");
+    assert_eq!(names(&s.broker.lease(&ask(10_000)).await.unwrap()), ["d", "e"]);
+}
+
+pub(super) async fn two_workers_never_share_a_job(s: &Subject) {
+    s.enqueue((0..500).map(|n| job(&n.to_string())).collect()).await;
+    let workers = (0..8).map(|worker| {
+        let broker = Arc::clone(&s.broker);
+        let ask = LeaseRequest { worker: format!("worker-{worker}"), ..request("default", 7) };
+        tokio::spawn(async move {
+            let mut mine = Vec::new();
+            loop {
+                let leases = broker.lease(&ask).await.unwrap();
+                if leases.is_empty() {
+                    return mine;
+                }
+                mine.extend(leases.into_iter().map(|lease| (lease.job.id, lease.token)));
+            }
+        })
+    });
+    let mut all = Vec::new();
+    for worker in workers.collect::<Vec<_>>() {
+        all.extend(worker.await.unwrap());
+    }
+    let (ids, tokens): (HashSet<_>, HashSet<_>) = all.iter().cloned().unzip();
+    assert_eq!((all.len(), ids.len(), tokens.len()), (500, 500, 500));
+}
+
+pub(super) async fn tokens_grow_and_leases_say_when_they_end(s: &Subject) {
+    s.enqueue(jobs(["a", "b", "c"])).await;
+    let (mut first, now) = (s.lease(2).await, s.clock.fixed().unwrap());
+    first.extend(s.lease(1).await);
+    assert!(first.is_sorted_by_key(|lease| lease.token) && first[0].token < first[1].token);
+    assert!(first.iter().all(|lease| lease.since == now && lease.until == now.after(LEASE)));
+    assert!(first.iter().all(|lease| lease.previous_worker.is_none()));
+    s.settle(&first[0], retry_in(Duration::ZERO)).await;
+    let again = s.lease_one().await;
+    assert!(again.token > first[2].token);
+    assert_eq!(again.job.counters, starts(2));
+}
+
+pub(super) async fn looking_into_a_queue_does_not_make_it(s: &Subject) {
+    assert_eq!(s.broker.lease(&request("nowhere", 9)).await.unwrap(), []);
+    assert_eq!(s.broker.reap(&request("nowhere", 9)).await.unwrap(), []);
+    assert_eq!(s.broker.promote(&["nowhere".into()]).await.unwrap(), Default::default());
+    assert_eq!(s.broker.purge("nowhere").await.unwrap(), 0);
+    assert_eq!(s.broker.queues().await.unwrap(), []);
+}
+
+pub(super) async fn an_extended_lease_does_not_expire(s: &Subject) {
+    s.enqueue(jobs(["a", "b"])).await;
+    let leases = s.lease(2).await;
+    s.advance(LEASE - Duration::from_micros(1));
+    assert_eq!(s.broker.extend(&[leases[0].reference()], LEASE).await.unwrap(), [true]);
+    s.advance(Duration::from_micros(1));
+    let lost = s.reap(9).await;
+    assert_eq!(names(&lost), ["b"], "the end of a lease is when it ends");
+    let stranger = LeaseRef { id: id("nobody"), ..leases[0].reference() };
+    let all = [leases[0].reference(), leases[1].reference(), stranger, lost[0].reference()];
+    assert_eq!(s.broker.extend(&all, LEASE).await.unwrap(), [true, false, false, true]);
+    assert!(s.broker.extend(&[], LEASE).await.unwrap().is_empty());
+}
+
+pub(super) async fn an_expired_lease_is_taken_over_without_counting_a_start(s: &Subject) {
+    s.enqueue(jobs(["a"])).await;
+    let lost = s.lease_one().await;
+    assert_eq!(s.reap(9).await, []);
+    s.advance(LEASE);
+    assert_eq!(s.lease(9).await, [], "an expired lease comes back through reap alone");
+    let now = s.clock.fixed().unwrap();
+    let taken = s.reap(9).await.remove(0);
+    assert_eq!(taken.previous_worker.as_deref(), Some("worker"));
+    assert_eq!((taken.since, taken.until), (now, now.after(LEASE)));
+    assert_eq!(taken.job, lost.job, "the same job, with the same counters");
+    assert!(taken.token > lost.token);
+    assert_eq!(s.reap(9).await, [], "it is the reaper's now");
+    assert_eq!(s.settle(&taken, Settlement::Bury).await, Settled::Done);
+    assert_eq!(s.state("a").await, Some(State::Dead));
+
+    s.enqueue(jobs(["b"])).await;
+    s.lease_one().await;
+    s.advance(LEASE);
+    s.reap(9).await;
+    s.advance(LEASE);
+    assert_eq!(s.reap(9).await[0].previous_worker.as_deref(), Some("reaper"), "reapers vanish too");
+}
+
+pub(super) async fn reaping_is_bounded_and_takes_the_oldest_first(s: &Subject) {
+    s.enqueue(jobs(["c", "b", "a"])).await;
+    for _ in 0..3 {
+        s.lease_one().await;
+        s.advance(Duration::from_secs(1));
+    }
+    s.enqueue(vec![job("other").queue("other")]).await;
+    s.broker.lease(&request("other", 1)).await.unwrap();
+    s.advance(LEASE);
+    assert_eq!(names(&s.reap(2).await), ["c", "b"]);
+    assert_eq!(names(&s.reap(9).await), ["a"]);
+}
+
+pub(super) async fn a_stale_attempt_changes_nothing(s: &Subject) {
+    s.enqueue(jobs(["a"])).await;
+    let stale = s.lease_one().await;
+    s.advance(LEASE);
+    let ours = s.reap(1).await.remove(0);
+    let before = s.job("a").await;
+    let every = [
+        complete("stale", Duration::from_secs(9)),
+        complete("stale", Duration::ZERO),
+        retry_in(Duration::ZERO),
+        retry_in(LEASE),
+        Settlement::Bury,
+        Settlement::Release,
+        Settlement::Cancel,
+    ];
+    for settlement in every.clone() {
+        assert_eq!(s.settle(&stale, settlement).await, Settled::Stale);
+    }
+    assert_eq!(s.broker.extend(&[stale.reference()], LEASE * 9).await.unwrap(), [false]);
+    assert_eq!((s.job("a").await, s.lease(9).await), (before, vec![]));
+    assert_eq!(s.settle(&ours, Settlement::Release).await, Settled::Done);
+
+    // Nor can anybody who holds no lease at all: not while the job is queued, nor with a token that never was.
+    for settlement in every {
+        assert_eq!(s.settle(&ours, settlement.clone()).await, Settled::Stale);
+        let mut invented = settle(&ours, settlement);
+        invented.lease.token = u64::MAX / 4;
+        assert_eq!(s.broker.settle(&[invented]).await.unwrap(), [Settled::Stale]);
+    }
+    assert_eq!(s.state("a").await, Some(State::Queued));
+}
+
+/// With the real policy, as a host does it: every start ends with the worker gone.
+pub(super) async fn a_job_that_kills_its_workers_starts_no_more_often_than_it_may(s: &Subject) {
+    let policy = RetryPolicy { max_attempts: 3, ..RetryPolicy::default() };
+    s.enqueue(jobs(["killer"])).await;
+    let mut started = 0;
+    for _ in 0..20 {
+        s.promote().await;
+        started += s.lease(1).await.len();
+        s.advance(LEASE + policy.max_backoff);
+        for lost in s.reap(9).await {
+            let outcome = Outcome::Lost(ErrorRecord::new("lost", "the worker vanished"));
+            let (settlement, counters) = policy.decide(outcome, lost.job.counters, &mut rand::rng());
+            let settlement = afresh_queue::Settle { counters, ..settle(&lost, settlement) };
+            assert_eq!(s.broker.settle(&[settlement]).await.unwrap(), [Settled::Done]);
+        }
+        s.advance(policy.max_backoff);
+    }
+    let job = s.job("killer").await.unwrap();
+    assert_eq!((started, job.state, job.attempts_started), (3, State::Dead, 3));
+    assert_eq!(s.broker.retry(&[id("killer")]).await.unwrap(), [true]);
+    assert_eq!(s.lease_one().await.job.counters, Counters { starts: 1, ..Default::default() });
+}
