@@ -1,2 +1,9 @@
-//! Under construction.
-fn main() {}
+//! The binary `afresh`: parse, dispatch, say what went wrong.
+
+use std::process::ExitCode;
+
+use afresh_host::cli;
+
+fn main() -> ExitCode {
+    cli::main()
+}

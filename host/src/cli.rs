@@ -1,0 +1,120 @@
+//! The command line: parses and dispatches, one file a verb. Whatever is worth testing is not in here.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use afresh_queue::{Broker, BrokerUrl, Clock};
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::Config;
+use crate::telemetry;
+
+mod output;
+
+pub use output::Output;
+
+/// Runs background jobs, each attempt in a fresh WebAssembly instance.
+#[derive(Parser, Debug)]
+#[command(name = "afresh", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// The flags every verb takes.
+#[derive(Args, Debug, Clone)]
+pub struct Common {
+    /// Where jobs are kept: sqlite:PATH, redis://… or rediss://… [default: sqlite:.afresh/jobs.db]
+    #[arg(long, global = true, value_name = "URL", env = "AFRESH_BROKER", hide_env_values = true)]
+    pub broker: Option<BrokerUrl>,
+    /// Print JSON instead of text for people
+    #[arg(long, global = true, env = "AFRESH_JSON")]
+    pub json: bool,
+    /// The configuration file [default: afresh.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE", env = "AFRESH_CONFIG")]
+    pub config: Option<std::path::PathBuf>,
+    /// Say more; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Say only what went wrong
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// How log lines on stderr look
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Human, env = "AFRESH_LOG_FORMAT")]
+    pub log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For a person at a terminal.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Subcommand, Debug)]
+enum Verb {}
+
+/// What a verb works with: the common flags and the configuration they lead to.
+pub struct Session {
+    /// The common flags.
+    pub common: Common,
+    /// The configuration: file over defaults. Flags win over it, in each verb.
+    pub config: Config,
+    /// Where results are printed.
+    pub output: Output,
+}
+
+impl Session {
+    /// The broker's address: flag or environment, then file, then default.
+    pub fn broker_url(&self) -> BrokerUrl {
+        self.common.broker.clone().unwrap_or_else(|| self.config.broker.clone())
+    }
+
+    /// Opens the broker. A Redis that is not there yet is no error here; the first call says so.
+    ///
+    /// # Errors
+    /// When the broker can never serve, with what to do.
+    pub async fn open_broker(&self) -> anyhow::Result<Arc<dyn Broker>> {
+        let url = self.broker_url();
+        afresh_queue::open(&url, Clock::Broker).await.with_context(|| format!("failed to open the broker {url}"))
+    }
+}
+
+/// The whole program: 0 when it was done, 1 when it failed, 2 when it was called wrongly.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    telemetry::start(&cli.common);
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// The command was given wrongly in a way the parser cannot see; ends the program with 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let config = Config::load(cli.common.config.as_deref())?;
+    let output = Output::new(cli.common.json);
+    let _session = Session { common: cli.common, config, output };
+    match cli.verb {}
+}
+
+/// Runs a verb's future; the verbs that only talk to a broker need no more than this thread.
+pub fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("failed to start the runtime")?
+        .block_on(future)
+}

@@ -1,0 +1,97 @@
+//! How results are printed: a table or sentences for people, JSON for programs, and guest text always escaped.
+
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+/// Where results go, and in which shape.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    json: bool,
+}
+
+impl Output {
+    /// Results as JSON, or for people.
+    pub fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// Whether a program reads this.
+    pub fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// Prints a value: as JSON, or in the words `human` finds for it.
+    ///
+    /// # Errors
+    /// When standard output is gone.
+    pub fn value<T: Serialize>(self, value: &T, human: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
+        let text = if self.json { serde_json::to_string_pretty(value)? } else { human(value) };
+        print_line(&text)
+    }
+
+    /// Prints a listing: as a JSON array, or as a table with these headings.
+    ///
+    /// # Errors
+    /// When standard output is gone.
+    pub fn listing<T: Serialize>(
+        self,
+        items: &[T],
+        headings: &[&str],
+        row: impl Fn(&T) -> Vec<String>,
+    ) -> anyhow::Result<()> {
+        if self.json {
+            return print_line(&serde_json::to_string_pretty(items)?);
+        }
+        print_line(&table(headings, items.iter().map(row)).to_string())
+    }
+}
+
+/// A plain table for a terminal, as wide as it needs.
+pub fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(headings);
+    for row in rows {
+        table.add_row(row);
+    }
+    table
+}
+
+/// One line on standard output. A closed pipe (`| head`) is no failure.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn print_line(text: &str) -> anyhow::Result<()> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("failed to print the result"),
+    }
+}
+
+/// Guest text as a terminal may see it: control characters escaped, line ends and tabs kept.
+pub fn escaped(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            let keep = matches!(c, '\n' | '\t') || !c.is_control() && !is_invisible(c);
+            let escape = (!keep).then(|| c.escape_default().collect::<String>());
+            escape.unwrap_or_else(|| c.to_string()).chars().collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// Characters that reorder or hide the text around them.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_never_sees_a_control_character_of_a_guest() {
+        assert_eq!(escaped("red \u{1b}[31m\r\nbell\u{7}\t\u{202e}é"), "red \\u{1b}[31m\\r\nbell\\u{7}\t\\u{202e}é");
+    }
+}

@@ -1,0 +1,199 @@
+//! `afresh.toml`: one documented file of defaults (`default-config.toml`), laid under the operator's own. Unknown keys
+//! are errors, so that a typing error never becomes a missing limit.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use afresh_queue::BrokerUrl;
+use anyhow::Context as _;
+use bytesize::ByteSize;
+use serde::Deserialize;
+
+/// The defaults, as a person reads them; `afresh config` prints this.
+pub const DEFAULTS: &str = include_str!("default-config.toml");
+
+/// The file that is read where none is named.
+const DEFAULT_FILE: &str = "afresh.toml";
+
+/// The whole configuration.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where jobs are kept.
+    #[serde(deserialize_with = "broker_url")]
+    pub broker: BrokerUrl,
+    /// The most bytes a payload may have when a job is enqueued.
+    pub max_payload: ByteSize,
+    /// The worker's own.
+    pub worker: WorkerConfig,
+    /// What a task gets that asks for nothing.
+    pub defaults: TaskDefaults,
+    /// The most any task or job may ask for.
+    pub limits: Ceilings,
+    /// Tighter walls for single tasks, by name.
+    #[serde(default)]
+    pub tasks: BTreeMap<String, TaskCeilings>,
+}
+
+/// The section `[worker]`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerConfig {
+    /// The folder of task modules.
+    pub tasks: PathBuf,
+    /// The queues to serve, in this order.
+    pub queues: Vec<String>,
+    /// Slots; 0 is one for each core.
+    pub concurrency: usize,
+    /// Bytes guests may take together; 0 is 80 % of what there is.
+    pub memory_budget: ByteSize,
+    /// How long a lease lasts without a heartbeat.
+    #[serde(with = "humantime_serde")]
+    pub lease: Duration,
+    /// How long attempts may go on after a signal.
+    #[serde(with = "humantime_serde")]
+    pub shutdown_timeout: Duration,
+}
+
+/// The section `[defaults]`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskDefaults {
+    /// Bytes of linear memory.
+    pub memory: ByteSize,
+    /// Time of one attempt.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// Attempts that may start.
+    pub max_attempts: u32,
+    /// The shortest wait before a retry.
+    #[serde(with = "humantime_serde")]
+    pub min_backoff: Duration,
+    /// The longest wait before a retry.
+    #[serde(with = "humantime_serde")]
+    pub max_backoff: Duration,
+    /// How long a result is kept.
+    #[serde(with = "humantime_serde")]
+    pub keep_result: Duration,
+}
+
+/// The section `[limits]`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ceilings {
+    /// Bytes of linear memory.
+    pub memory: ByteSize,
+    /// Time of one attempt.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// Attempts that may start.
+    pub max_attempts: u32,
+    /// Bytes of a reply.
+    pub output: ByteSize,
+    /// Bytes kept of an error's text.
+    pub error: ByteSize,
+    /// Bytes kept of log lines.
+    pub log: ByteSize,
+    /// Waits that cost no attempt.
+    pub waits: u32,
+}
+
+/// A section `[tasks.NAME]`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TaskCeilings {
+    /// Bytes of linear memory.
+    pub memory: Option<ByteSize>,
+    /// Time of one attempt.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Option<Duration>,
+    /// Attempts that may start.
+    pub max_attempts: Option<u32>,
+}
+
+impl Config {
+    /// Reads the file named, or `afresh.toml` where it is there, over the defaults.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds what it must not, with its place.
+    pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+        let path = file.unwrap_or(Path::new(DEFAULT_FILE));
+        if file.is_none() && !path.exists() {
+            return Self::parse("");
+        }
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("failed to read the configuration {}", path.display()))?;
+        Self::parse(&text).with_context(|| format!("the configuration {} is not valid", path.display()))
+    }
+
+    /// Reads a configuration's text over the defaults.
+    ///
+    /// # Errors
+    /// When it is not TOML, has unknown keys, or values that cannot be.
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
+        let mut whole: toml::Table = DEFAULTS.parse().context("the built-in defaults are not TOML")?;
+        overlay(&mut whole, text.parse()?);
+        let config: Self = whole.try_into()?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.worker.lease >= Duration::from_secs(1),
+            "worker.lease is {}, use 1s or more",
+            humantime::format_duration(self.worker.lease)
+        );
+        anyhow::ensure!(!self.worker.queues.is_empty(), "worker.queues is empty, name at least one queue");
+        for queue in &self.worker.queues {
+            afresh_protocol::policy::check_name(queue).map_err(anyhow::Error::msg).context("worker.queues")?;
+        }
+        Ok(())
+    }
+}
+
+/// Lays one table over another, section by section.
+fn overlay(under: &mut toml::Table, over: toml::Table) {
+    for (key, value) in over {
+        match (under.get_mut(&key), value) {
+            (Some(toml::Value::Table(below)), toml::Value::Table(above)) => overlay(below, above),
+            (_, value) => {
+                under.insert(key, value);
+            }
+        }
+    }
+}
+
+fn broker_url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<BrokerUrl, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_whole_and_a_file_need_only_hold_what_differs() {
+        let defaults = Config::parse("").unwrap();
+        let changed = Config::parse("[worker]\nlease = \"5s\"\n[tasks.resize]\nmemory = \"16 MiB\"").unwrap();
+        assert_eq!(changed.worker.lease, Duration::from_secs(5));
+        assert_eq!(changed.tasks["resize"].memory, Some(ByteSize::mib(16)));
+        assert_eq!(changed.worker.queues, defaults.worker.queues);
+    }
+
+    #[test]
+    fn what_must_not_be_there_is_named() {
+        for (text, word) in [
+            ("[worker]\nleese = \"5s\"", "leese"),
+            ("colour = 1", "colour"),
+            ("[tasks.a]\nfuel_price = 1", "fuel_price"),
+            ("[worker]\nlease = \"0s\"", "worker.lease"),
+            ("[worker]\nqueues = []", "worker.queues"),
+            ("broker = \"mysql://x\"", "mysql"),
+        ] {
+            let error = format!("{:#}", Config::parse(text).unwrap_err());
+            assert!(error.contains(word), "{error:?} does not name {word:?}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Logs on stderr: lines for a person at a terminal, or one JSON object a line.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Common, LogFormat};
+
+/// Starts logging as the common flags ask; `AFRESH_LOG` (a filter such as `afresh_host=debug`) wins over `-v` and `-q`.
+pub fn start(common: &Common) {
+    let level = match (common.quiet, common.verbose) {
+        (true, _) => "error",
+        (false, 0) => "info",
+        (false, 1) => "info,afresh_host=debug,afresh_queue=debug,afresh_sandbox=debug",
+        (false, _) => "trace",
+    };
+    let filter = EnvFilter::try_from_env("AFRESH_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match common.log_format {
+        LogFormat::Human => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).init(),
+    }
+}
