@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::Config;
 use crate::telemetry;
 
-mod output;
+pub mod output;
 
 pub use output::Output;
 
