@@ -8,6 +8,7 @@
 //! * [`clock`]: where *now* comes from
 //! * [`url`]: where a broker is, and [`open`], which makes one of its URL
 //! * [`sqlite`]: the embedded broker
+//! * [`redis`]: the broker for production and for more than one machine
 //! * [`client`]: what a producer uses
 
 pub mod broker;
@@ -17,6 +18,7 @@ pub mod history;
 pub mod job;
 pub mod lease;
 pub mod policy;
+pub mod redis;
 pub mod sqlite;
 pub mod url;
 

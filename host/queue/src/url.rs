@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::broker::{Broker, BrokerError};
 use crate::clock::Clock;
+use crate::redis::RedisBroker;
 use crate::sqlite::SqliteBroker;
 
 /// The embedded broker's file where nobody names one.
@@ -113,7 +114,7 @@ pub async fn open(url: &BrokerUrl, clock: Clock) -> Result<Arc<dyn Broker>, Brok
     Ok(match &url.0 {
         Place::Memory => Arc::new(SqliteBroker::in_memory(clock).await?),
         Place::File(path) => Arc::new(SqliteBroker::open(path, clock).await?),
-        Place::Redis(_) => return Err(BrokerError::Unusable(format!("{url} cannot be opened by this build"))),
+        Place::Redis(url) => Arc::new(RedisBroker::new(url, clock)?),
     })
 }
 

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
+use afresh_harness::RedisServer;
 use afresh_protocol::OutcomeKind;
 use afresh_queue::{
     Broker, BrokerUrl, Clock, Counters, Enqueued, History, JobFilter, JobId, JobView, Lease, LeaseRequest, NewJob,
@@ -32,6 +33,12 @@ impl Subject {
     pub(crate) async fn sqlite_file() -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self::new(BrokerUrl::file(folder.path().join("new/jobs.db")), folder).await
+    }
+
+    pub(crate) async fn redis() -> Self {
+        let server = RedisServer::start();
+        let url = server.url().parse().unwrap();
+        Self::new(url, server).await
     }
 
     async fn new(url: BrokerUrl, parts: impl Any + Send + Sync) -> Self {

@@ -78,3 +78,4 @@ macro_rules! suite {
 
 suite!(sqlite_in_memory);
 suite!(sqlite_file);
+suite!(redis);

@@ -1,0 +1,127 @@
+//! What was heard of queues since somebody last looked: how an idle worker is woken without polling and without losing
+//! a wake-up.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+/// Counts what is heard of each queue, and remembers how much of it was known when the last look *began*.
+///
+/// A script sends a message when a queue stops being empty. A worker waits only after a lease that came back short, so
+/// it has seen its queue empty; a message that comes after that lease began is not yet known, and the wait that follows
+/// returns at once. So a message between the lease and the wait is not lost. A connection that breaks may lose
+/// messages: whoever makes a new one calls [`News::of_all`]. About a queue nobody looked into yet there is always news.
+#[derive(Default)]
+pub(super) struct News {
+    queues: Mutex<HashMap<String, Heard>>,
+    bell: Notify,
+}
+
+struct Heard {
+    count: u64,
+    known: u64,
+}
+
+impl News {
+    /// Somebody begins to look into this queue: what was heard before is known.
+    pub(super) fn look(&self, queue: &str) {
+        let mut queues = self.queues();
+        match queues.get_mut(queue) {
+            Some(heard) => heard.known = heard.count,
+            None => drop(queues.insert(queue.to_owned(), Heard { count: 0, known: 0 })),
+        }
+    }
+
+    /// There may be something in this queue.
+    pub(super) fn of(&self, queue: &str) {
+        if let Some(heard) = self.queues().get_mut(queue) {
+            heard.count += 1;
+        }
+        self.bell.notify_waiters();
+    }
+
+    /// There may be something in any queue.
+    pub(super) fn of_all(&self) {
+        self.queues().values_mut().for_each(|heard| heard.count += 1);
+        self.bell.notify_waiters();
+    }
+
+    /// Waits until there is news of one of these queues. It wakes everybody who waits for it; a caller that waits again
+    /// without looking is not woken twice by the same news, so it cannot spin.
+    pub(super) async fn wait(&self, queues: &[String]) {
+        let mut before: Option<Vec<u64>> = None;
+        loop {
+            let bell = self.bell.notified();
+            tokio::pin!(bell);
+            // Enabled before the check: a bell between the check and the await is heard.
+            bell.as_mut().enable();
+            let (now, unknown) = self.learn(queues);
+            if before.as_ref().map_or(unknown, |before| *before != now) {
+                return;
+            }
+            before = Some(now);
+            bell.await;
+        }
+    }
+
+    /// How much was heard of each of these queues, and whether any of it was unknown until now.
+    fn learn(&self, names: &[String]) -> (Vec<u64>, bool) {
+        let mut queues = self.queues();
+        let mut unknown = false;
+        let counts = names.iter().map(|name| match queues.get_mut(name) {
+            Some(heard) => {
+                unknown |= heard.known != heard.count;
+                heard.known = heard.count;
+                heard.count
+            }
+            None => {
+                unknown = true;
+                queues.insert(name.clone(), Heard { count: 0, known: 0 });
+                0
+            }
+        });
+        (counts.collect(), unknown)
+    }
+
+    fn queues(&self) -> MutexGuard<'_, HashMap<String, Heard>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    fn poll(wait: std::pin::Pin<&mut impl Future<Output = ()>>) -> bool {
+        wait.poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())
+    }
+
+    #[test]
+    fn a_message_between_a_look_and_the_wait_is_not_lost_and_is_news_only_once() {
+        let (news, mail) = (News::default(), ["mail".to_owned()]);
+        assert!(poll(pin!(news.wait(&mail))), "nobody has looked yet");
+        news.look("mail");
+        assert!(!poll(pin!(news.wait(&mail))), "a quiet queue");
+        news.look("mail");
+        news.of("mail");
+        assert!(poll(pin!(news.wait(&mail))));
+        assert!(!poll(pin!(news.wait(&mail))), "the same news must not wake twice");
+    }
+
+    #[test]
+    fn news_wakes_everybody_who_waits_for_that_queue_and_nobody_else() {
+        let (news, mail, print) = (News::default(), ["mail".to_owned()], ["print".to_owned()]);
+        news.look("mail");
+        news.look("print");
+        let (mut one, mut two, mut three) = (pin!(news.wait(&mail)), pin!(news.wait(&mail)), pin!(news.wait(&print)));
+        assert!(!poll(one.as_mut()) && !poll(two.as_mut()) && !poll(three.as_mut()));
+        news.of("mail");
+        assert!(poll(one.as_mut()) && poll(two.as_mut()) && !poll(three.as_mut()));
+        news.of_all();
+        assert!(poll(three.as_mut()));
+    }
+}

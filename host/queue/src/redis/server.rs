@@ -1,0 +1,46 @@
+//! What a server says of itself: whether it is one that Afresh can work with.
+
+use super::errors::too_old;
+
+/// Checks the text of `INFO server`: Redis 7.0 or newer (scripts with flags), or Valkey, which began at 7.2.
+///
+/// # Errors
+/// A sentence that says what the server is and what is needed.
+pub(super) fn check_version(info: &str, place: &str) -> Result<(), String> {
+    let field = |name: &str| {
+        info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(|value| value.trim().to_owned()))
+    };
+    if field("valkey_version").is_some() {
+        return Ok(());
+    }
+    let Some(version) = field("redis_version") else {
+        return Err(format!("what answers at {place} does not say that it is Redis"));
+    };
+    match version.split('.').next().and_then(|major| major.parse::<u32>().ok()) {
+        Some(major) if major >= 7 => Ok(()),
+        _ => Err(too_old(place, &version)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redis_7_and_valkey_are_new_enough_and_nothing_else() {
+        for (info, fine) in [
+            ("# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\n", true),
+            ("# Server\r\nredis_version:8.6.1\r\n", true),
+            ("# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.0.0\r\n", true),
+            ("# Server\r\nredis_version:10.0.0\r\n", true),
+            ("# Server\r\nredis_version:6.2.14\r\n", false),
+            ("# Server\r\nredis_version:unstable\r\n", false),
+            ("HTTP/1.1 400 Bad Request\r\n", false),
+            ("", false),
+        ] {
+            assert_eq!(check_version(info, "redis://there").is_ok(), fine, "{info:?}");
+        }
+        let error = check_version("redis_version:6.2.14", "redis://there").unwrap_err();
+        assert_eq!(error, "redis://there is Redis 6.2.14: Afresh needs Redis 7.0 or newer, or Valkey");
+    }
+}

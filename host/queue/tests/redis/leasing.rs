@@ -1,0 +1,85 @@
+//! Batches that are more than one script call, and records that another program wrote.
+
+use std::time::Duration;
+
+use afresh_harness::RedisServer;
+use afresh_protocol::OutcomeKind;
+use afresh_queue::{Broker, Inspect, JobFilter, JobOptions, NewJob, Settled, Settlement, State};
+
+use crate::{broker, complete, request, settle};
+
+#[tokio::test]
+async fn thousands_of_jobs_go_through_every_verb_in_one_call_each() {
+    let server = RedisServer::start();
+    let broker = broker(&server);
+    let jobs: Vec<_> = (0..5_000).map(|n| NewJob::new("t", n.to_string())).collect();
+    let ids: Vec<_> = jobs.iter().map(|job| job.id.clone()).collect();
+    assert!(broker.enqueue(jobs).await.unwrap().iter().all(|job| job.created));
+
+    let leases = broker.lease(&request("default", 10_000)).await.unwrap();
+    let leased: Vec<_> = leases.iter().map(|lease| lease.job.id.clone()).collect();
+    assert_eq!(leased, ids, "first in, first out");
+    let references: Vec<_> = leases.iter().map(|lease| lease.reference()).collect();
+    let extended = broker.extend(&references, Duration::from_secs(60)).await.unwrap();
+    assert_eq!(extended, vec![true; 5_000]);
+
+    let delay = Duration::from_millis(1);
+    let retries: Vec<_> = leases.iter().map(|lease| settle(lease, Settlement::Retry { delay })).collect();
+    assert_eq!(broker.settle(&retries).await.unwrap(), vec![Settled::Done; 5_000]);
+    assert_eq!(broker.settle(&retries).await.unwrap(), vec![Settled::Stale; 5_000], "settling again is harmless");
+    let mut moved = 0;
+    while moved < 5_000 {
+        moved += broker.promote(&["default".to_owned()]).await.unwrap().moved;
+    }
+    let leases = broker.lease(&request("default", 10_000)).await.unwrap();
+    let replies: Vec<_> = leases.iter().map(complete).collect();
+    assert_eq!(broker.settle(&replies).await.unwrap(), vec![Settled::Done; 5_000]);
+    assert_eq!(broker.queues().await.unwrap()[0].succeeded, 5_000);
+    assert_eq!(broker.jobs(&JobFilter { limit: 3, ..JobFilter::default() }).await.unwrap().len(), 3);
+    assert_eq!(broker.remove(&ids).await.unwrap(), vec![true; 5_000]);
+    let keys = server.command("KEYS afresh:*job:*");
+    assert!(keys.starts_with("*0"), "records are left: {keys}");
+}
+
+#[tokio::test]
+async fn payload_and_options_come_back_as_they_were_handed_over() {
+    let server = RedisServer::start();
+    let broker = broker(&server);
+    let options = JobOptions {
+        priority: -7,
+        max_attempts: Some(3),
+        min_backoff_ms: Some(10),
+        max_backoff_ms: Some(20),
+        timeout_ms: Some(30),
+        memory: Some(1 << 40),
+    };
+    let every_byte: Vec<u8> = (0..=255).collect();
+    let job = NewJob::new("t", every_byte).options(options);
+    broker.enqueue(vec![job.clone(), NewJob::new("empty", "")]).await.unwrap();
+    let leases = broker.lease(&request("default", 10)).await.unwrap();
+    assert_eq!((leases[0].job.task.as_str(), leases[0].job.payload.len()), ("empty", 0), "the higher priority first");
+    assert_eq!((&leases[1].job.payload, &leases[1].job.options), (&job.payload, &job.options));
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_buried_where_people_see_it_and_blocks_nobody() {
+    let server = RedisServer::start();
+    let broker = broker(&server);
+    let (fine, broken) = (NewJob::new("t", "fine"), NewJob::new("t", "broken"));
+    let broken_id = broken.id.clone();
+    broker.enqueue(vec![broken, fine.clone()]).await.unwrap();
+    server.command(&format!("HSET afresh:{{default}}:job:{broken_id} options not-json"));
+    // An id without a record, and one whose record is not even a hash.
+    server.command("ZADD afresh:{default}:queued -5 gone -4 odd");
+    server.command("SET afresh:{default}:job:odd text");
+
+    let leases = broker.lease(&request("default", 10)).await.unwrap();
+    assert_eq!(leases.len(), 1);
+    assert_eq!(leases[0].job.id, fine.id);
+    let view = broker.job(&broken_id).await.unwrap().expect("it is not lost");
+    assert_eq!((view.state, view.attempts[0].outcome), (State::Dead, OutcomeKind::Rejected));
+    let error = view.attempts[0].error.clone().expect("a reason is kept");
+    assert!(error.message.contains("its options cannot be read"), "{error:?}");
+    let counts = &broker.queues().await.unwrap()[0];
+    assert_eq!((counts.queued, counts.running, counts.dead), (0, 1, 1));
+}

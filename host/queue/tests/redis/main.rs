@@ -1,0 +1,44 @@
+//! What is Redis's alone: outages, refusals, wake-ups, and producers in other languages. What every broker promises is
+//! proved by the conformance suite.
+
+mod leasing;
+mod outages;
+mod refusals;
+mod waking;
+
+use std::time::Duration;
+
+use afresh_harness::RedisServer;
+use afresh_protocol::OutcomeKind;
+use afresh_queue::redis::RedisBroker;
+use afresh_queue::{Clock, History, Lease, LeaseRequest, Settle, Settlement};
+
+const LEASE: Duration = Duration::from_secs(30);
+
+fn broker(server: &RedisServer) -> RedisBroker {
+    RedisBroker::new(&server.url(), Clock::Broker).expect("the harness's URL is one")
+}
+
+fn request(queue: &str, max: usize) -> LeaseRequest {
+    LeaseRequest {
+        queues: vec![queue.to_owned()],
+        max,
+        max_bytes: usize::MAX,
+        worker: "w1".to_owned(),
+        duration: LEASE,
+    }
+}
+
+fn settle(lease: &Lease, settlement: Settlement) -> Settle {
+    Settle {
+        lease: lease.reference(),
+        settlement,
+        counters: lease.job.counters,
+        history: History::default(),
+        outcome: OutcomeKind::Succeeded,
+    }
+}
+
+fn complete(lease: &Lease) -> Settle {
+    settle(lease, Settlement::Complete { reply: b"done".to_vec(), keep: Duration::from_secs(60) })
+}
