@@ -11,8 +11,10 @@ use crate::config::Config;
 use crate::telemetry;
 
 pub mod output;
+pub mod payload;
 
 pub use output::Output;
+pub use payload::Payload;
 
 /// Runs background jobs, each attempt in a fresh WebAssembly instance.
 #[derive(Parser, Debug)]
