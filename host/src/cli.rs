@@ -5,19 +5,28 @@ use std::sync::Arc;
 
 use afresh_queue::{Broker, BrokerUrl, Clock};
 use anyhow::Context as _;
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Config;
 use crate::telemetry;
 
+mod act;
+mod config;
+mod dead;
+mod enqueue;
+mod handle;
+mod job;
 pub mod output;
+mod page;
 pub mod payload;
+mod queue;
 
 pub use output::Output;
 pub use payload::Payload;
 
 /// Runs background jobs, each attempt in a fresh WebAssembly instance.
-#[derive(Parser, Debug)]
+#[derive(Parser)]
 #[command(name = "afresh", version, propagate_version = true, max_term_width = 100)]
 struct Cli {
     #[command(flatten)]
@@ -27,13 +36,14 @@ struct Cli {
 }
 
 /// The flags every verb takes.
-#[derive(Args, Debug, Clone)]
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Common options")]
 pub struct Common {
     /// Where jobs are kept: sqlite:PATH, redis://… or rediss://… [default: sqlite:.afresh/jobs.db]
     #[arg(long, global = true, value_name = "URL", env = "AFRESH_BROKER", hide_env_values = true)]
-    pub broker: Option<BrokerUrl>,
+    pub broker: Option<String>,
     /// Print JSON instead of text for people
-    #[arg(long, global = true, env = "AFRESH_JSON")]
+    #[arg(long, global = true, env = "AFRESH_JSON", value_parser = BoolishValueParser::new())]
     pub json: bool,
     /// The configuration file [default: afresh.toml, if it is there]
     #[arg(long, global = true, value_name = "FILE", env = "AFRESH_CONFIG")]
@@ -58,8 +68,14 @@ pub enum LogFormat {
     Json,
 }
 
-#[derive(Subcommand, Debug)]
-enum Verb {}
+#[derive(Subcommand)]
+enum Verb {
+    Enqueue(Box<enqueue::Args>),
+    Job(job::Args),
+    Dead(dead::Args),
+    Queue(queue::Args),
+    Config(config::Args),
+}
 
 /// What a verb works with: the common flags and the configuration they lead to.
 pub struct Session {
@@ -69,12 +85,27 @@ pub struct Session {
     pub config: Config,
     /// Where results are printed.
     pub output: Output,
+    broker: BrokerUrl,
 }
 
 impl Session {
+    /// Reads the configuration that the common flags lead to.
+    ///
+    /// # Errors
+    /// When the configuration or the broker's URL is not valid.
+    fn new(common: Common) -> anyhow::Result<Self> {
+        let config = Config::load(common.config.as_deref())?;
+        let output = Output::new(common.json);
+        // Parsed here and not by clap, whose error would show the URL as it was written, with its password.
+        let broker = common.broker.as_deref().map(str::parse).transpose();
+        let broker = broker.map_err(|reason| Usage(format!("--broker: {reason}")))?;
+        let broker = broker.unwrap_or_else(|| config.broker.clone());
+        Ok(Self { common, config, output, broker })
+    }
+
     /// The broker's address: flag or environment, then file, then default.
     pub fn broker_url(&self) -> BrokerUrl {
-        self.common.broker.clone().unwrap_or_else(|| self.config.broker.clone())
+        self.broker.clone()
     }
 
     /// Opens the broker. A Redis that is not there yet is no error here; the first call says so.
@@ -105,11 +136,17 @@ pub fn main() -> ExitCode {
 #[error("{0}")]
 pub struct Usage(pub String);
 
-fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let config = Config::load(cli.common.config.as_deref())?;
-    let output = Output::new(cli.common.json);
-    let _session = Session { common: cli.common, config, output };
-    match cli.verb {}
+fn run(Cli { common, verb }: Cli) -> anyhow::Result<ExitCode> {
+    let output = Output::new(common.json);
+    // Made by the verbs that need it: the others must work where the operator's file is wrong.
+    let session = || Session::new(common);
+    match verb {
+        Verb::Enqueue(args) => enqueue::run(&session()?, *args),
+        Verb::Job(args) => job::run(&session()?, args),
+        Verb::Dead(args) => dead::run(&session()?, args),
+        Verb::Queue(args) => queue::run(&session()?, args),
+        Verb::Config(args) => config::run(output, args),
+    }
 }
 
 /// Runs a verb's future; the verbs that only talk to a broker need no more than this thread.

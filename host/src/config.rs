@@ -133,7 +133,7 @@ impl Config {
     /// When it is not TOML, has unknown keys, or values that cannot be.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         let mut whole: toml::Table = DEFAULTS.parse().context("the built-in defaults are not TOML")?;
-        overlay(&mut whole, text.parse()?);
+        overlay(&mut whole, text.parse().map_err(|error| placed(&error, text))?);
         let config: Self = whole.try_into()?;
         config.check()?;
         Ok(config)
@@ -165,6 +165,12 @@ fn overlay(under: &mut toml::Table, over: toml::Table) {
     }
 }
 
+/// What is wrong and where, without the line itself: it may hold a broker's password.
+fn placed(error: &toml::de::Error, text: &str) -> anyhow::Error {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or(text);
+    anyhow::anyhow!("line {}: {}", before.lines().count().max(1), error.message())
+}
+
 fn broker_url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<BrokerUrl, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
 }
@@ -190,9 +196,11 @@ mod tests {
             ("[tasks.a]\nfuel_price = 1", "fuel_price"),
             ("[worker]\nlease = \"0s\"", "worker.lease"),
             ("[worker]\nqueues = []", "worker.queues"),
-            ("broker = \"mysql://x\"", "mysql"),
+            ("broker = \"mysql://ann:secret@x\"", "mysql"),
+            ("max_payload = 1\nbroker = \"redis://ann:secret@x\n", "line 2"),
         ] {
             let error = format!("{:#}", Config::parse(text).unwrap_err());
+            assert!(!error.contains("secret"), "{error:?} shows a password");
             assert!(error.contains(word), "{error:?} does not name {word:?}");
         }
     }

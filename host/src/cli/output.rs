@@ -70,6 +70,18 @@ pub fn print_line(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// Bytes on standard output as they are. A closed pipe is no failure.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn print_raw(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("failed to print the result"),
+    }
+}
+
 /// Guest text as a terminal may see it: control characters escaped, line ends and tabs kept.
 pub fn escaped(text: &str) -> String {
     text.chars()

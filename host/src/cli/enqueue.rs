@@ -1,0 +1,154 @@
+//! `afresh enqueue`: one job from the command line, or many from a file of lines. Prints their ids.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use afresh_queue::{Client, Enqueued, JobId, JobView, NewJob, State};
+use anyhow::bail;
+use clap::Args as ClapArgs;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use self::wishes::Wishes;
+use super::handle::Handle;
+use super::output::{escaped, print_raw};
+use super::payload::Payload;
+use super::{Session, Usage, block_on};
+
+mod lines;
+mod wishes;
+
+/// How long `--wait` waits where nobody says: longer than any job takes.
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// How long `--wait` rests after a call that failed and may succeed later.
+const REST: Duration = Duration::from_millis(500);
+
+/// Hands a job to a queue and prints its id.
+#[derive(ClapArgs, Debug)]
+pub(super) struct Args {
+    /// The task to run
+    #[arg(required_unless_present = "jsonl")]
+    task: Option<String>,
+    /// The payload: text, @FILE, or - for standard input [default: empty]
+    #[arg(conflicts_with = "file", allow_negative_numbers = true)]
+    payload: Option<Payload>,
+    /// Take the payload from a file, or with - from standard input
+    #[arg(long, value_name = "FILE|-")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    wishes: Wishes,
+    /// Wait until the job has ended, then print its reply; exit code 1 if it did not succeed. With --json the job is
+    /// printed instead of the reply
+    #[arg(long)]
+    wait: bool,
+    /// How long --wait waits, such as 30s or 5m [default: as long as it takes]
+    #[arg(long, value_name = "DURATION", env = "AFRESH_WAIT_TIMEOUT", value_parser = humantime::parse_duration)]
+    wait_timeout: Option<Duration>,
+    /// Enqueue one job for each line of a file, or with - of standard input: {"task": …, "payload": …} and the names
+    /// of the flags; a payload that is no string is handed over as JSON. Other flags hold for every line that says
+    /// nothing else
+    #[arg(long, value_name = "FILE|-", conflicts_with_all = ["task", "payload", "file", "id", "wait"])]
+    jsonl: Option<PathBuf>,
+}
+
+/// A job that was handed over, for programs.
+#[derive(Serialize)]
+struct Accepted<'a> {
+    id: &'a JobId,
+    created: bool,
+}
+
+impl<'a> From<&'a Enqueued> for Accepted<'a> {
+    fn from(enqueued: &'a Enqueued) -> Self {
+        Self { id: &enqueued.id, created: enqueued.created }
+    }
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// When a job cannot be, the broker cannot be reached, or a job waited for did not succeed.
+pub(super) fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
+    match (&args.jsonl, &args.task) {
+        (Some(file), _) => lines::run(session, file, &args.wishes),
+        (None, Some(task)) => one(session, task, &args),
+        (None, None) => Err(Usage("name a task, or a file of jobs with --jsonl".to_owned()).into()),
+    }
+}
+
+fn one(session: &Session, task: &str, args: &Args) -> anyhow::Result<ExitCode> {
+    let mut job = args.wishes.job(NewJob::new(task, ""));
+    // Checked before the payload is read: what is wrong here is how the command was called.
+    job.validate(0).map_err(Usage)?;
+    job.payload = match (&args.payload, &args.file) {
+        (Some(payload), _) => payload.clone().read(session.config.max_payload)?,
+        (None, Some(file)) => from_file(file).read(session.config.max_payload)?,
+        (None, None) => Vec::new(),
+    };
+    block_on(async {
+        let handle = Handle::open(session).await?;
+        let client = client(session, &handle);
+        let enqueued = handle.ask(client.enqueue(job)).await?;
+        say_if_there(&enqueued);
+        if args.wait {
+            return wait(session, &client, &enqueued.id, args.wait_timeout.unwrap_or(FOR_EVER).min(FOR_EVER)).await;
+        }
+        session.output.value(&Accepted::from(&enqueued), |accepted| accepted.id.to_string())?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Waits until the job has ended. A broker that is away for a while is waited for as well.
+async fn wait(session: &Session, client: &Client, id: &JobId, limit: Duration) -> anyhow::Result<ExitCode> {
+    let deadline = Instant::now() + limit;
+    let finished = loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match client.wait_for_result(id, left).await {
+            Ok(Some(finished)) => break finished,
+            Ok(None) => bail!(
+                "job {id} has not ended within {}; it goes on: `afresh job show {id}` says where it stands",
+                humantime::format_duration(limit)
+            ),
+            Err(error) if error.is_transient() && left > REST => {
+                tracing::warn!(%error, job = %id, "the broker does not answer, still waiting");
+                tokio::time::sleep(REST).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    };
+    match (finished.job.state, finished.reply) {
+        _ if session.output.is_json() => session.output.value(&finished.job, |_| String::new())?,
+        (State::Succeeded, Some(reply)) => print_raw(&reply)?,
+        (State::Succeeded, None) => bail!("job {id} succeeded, but its result is no longer kept"),
+        _ => bail!(ending(&finished.job)),
+    }
+    Ok(if finished.job.state == State::Succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// How a job ended that did not succeed, in one sentence and in the words of its last error.
+fn ending(job: &JobView) -> String {
+    let last = job.attempts.first();
+    let because = last.map_or_else(String::new, |attempt| match &attempt.error {
+        Some(error) => format!(": {}: {}", attempt.outcome, escaped(&error.message)),
+        None => format!(": {}", attempt.outcome),
+    });
+    format!("job {} is {} after {} attempt(s){because}", job.id, job.state, job.attempts_started)
+}
+
+fn client(session: &Session, handle: &Handle) -> Client {
+    let max = usize::try_from(session.config.max_payload.as_u64()).unwrap_or(usize::MAX);
+    Client::from_broker(handle.broker.clone()).max_payload(max)
+}
+
+fn say_if_there(enqueued: &Enqueued) {
+    if !enqueued.created {
+        eprintln!("note: job {} was there already and stays as it was", enqueued.id);
+    }
+}
+
+/// `-` is standard input, as everywhere on this command line.
+fn from_file(path: &std::path::Path) -> Payload {
+    if path.as_os_str() == "-" { Payload::Stdin } else { Payload::File(path.to_owned()) }
+}

@@ -1,0 +1,236 @@
+//! `afresh enqueue --jsonl`: one job per line, in chunks. Of a chunk with a wrong line nothing is enqueued, and the error
+//! says which line it is and how far we came.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use afresh_queue::{Client, NewJob};
+use anyhow::{Context as _, anyhow};
+use serde::de::{Deserialize as _, IntoDeserializer as _};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::wishes::Wishes;
+use super::{Accepted, Session, block_on, client, say_if_there};
+use crate::cli::handle::Handle;
+use crate::cli::output::print_line;
+
+/// A chunk ends with this many jobs …
+const CHUNK_JOBS: usize = 1_000;
+
+/// … or with this many bytes of payloads.
+const CHUNK_BYTES: usize = 4 * 1024 * 1024;
+
+/// Enqueues every line of a file, or of standard input.
+///
+/// # Errors
+/// When the file cannot be read, a line is no job, or the broker fails; with the line.
+pub(super) fn run(session: &Session, file: &Path, defaults: &Wishes) -> anyhow::Result<ExitCode> {
+    let max_payload = usize::try_from(session.config.max_payload.as_u64()).unwrap_or(usize::MAX);
+    let (name, input): (String, Box<dyn BufRead>) = if file.as_os_str() == "-" {
+        ("standard input".to_owned(), Box::new(std::io::stdin().lock()))
+    } else {
+        let opened = File::open(file).with_context(|| format!("failed to open {}", file.display()))?;
+        (file.display().to_string(), Box::new(BufReader::new(opened)))
+    };
+    block_on(async {
+        let handle = Handle::open(session).await?;
+        let client = client(session, &handle);
+        let mut chunks = Chunks { input, name, max_payload, defaults, line: 0 };
+        let mut done = 0;
+        loop {
+            let progress = || match done {
+                0 => "nothing was enqueued".to_owned(),
+                _ => format!("the jobs up to line {done} are enqueued, none after it"),
+            };
+            let jobs = chunks.next().with_context(progress)?;
+            if jobs.is_empty() {
+                return Ok(ExitCode::SUCCESS);
+            }
+            enqueue(session, &handle, &client, jobs)
+                .await
+                .with_context(|| format!("failed between lines {} and {} of {}", done + 1, chunks.line, chunks.name))?;
+            done = chunks.line;
+        }
+    })
+}
+
+async fn enqueue(session: &Session, handle: &Handle, client: &Client, jobs: Vec<NewJob>) -> anyhow::Result<()> {
+    for enqueued in handle.ask(client.enqueue_all(jobs)).await? {
+        say_if_there(&enqueued);
+        if session.output.is_json() {
+            print_line(&serde_json::to_string(&Accepted::from(&enqueued))?)?;
+        } else {
+            print_line(enqueued.id.as_str())?;
+        }
+    }
+    Ok(())
+}
+
+/// Cuts lines into chunks of jobs that one call can carry.
+struct Chunks<'a> {
+    input: Box<dyn BufRead>,
+    name: String,
+    max_payload: usize,
+    defaults: &'a Wishes,
+    /// The number of the line read last.
+    line: usize,
+}
+
+impl Chunks<'_> {
+    /// The jobs of the next lines; none at the end.
+    fn next(&mut self) -> anyhow::Result<Vec<NewJob>> {
+        let mut jobs = Vec::new();
+        let mut bytes = 0;
+        while jobs.len() < CHUNK_JOBS && bytes < CHUNK_BYTES {
+            let Some(line) = self.next_line()? else { break };
+            let job = parse(&line, self.defaults)
+                .and_then(|job| job.validate(self.max_payload).map(|()| job))
+                .map_err(|reason| anyhow!("line {} of {}: {reason}", self.line, self.name))?;
+            bytes += job.payload.len();
+            jobs.push(job);
+        }
+        Ok(jobs)
+    }
+
+    /// The next line that is not blank, without its end. Bounded, so that a file that is no lines at all is noticed.
+    fn next_line(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
+        // The longest way to write a byte in JSON takes six; the rest is for the other names.
+        let most = (self.max_payload as u64).saturating_mul(6).saturating_add(64 * 1024);
+        loop {
+            let mut line = Vec::new();
+            let read = self.input.by_ref().take(most + 1).read_until(b'\n', &mut line);
+            if read.with_context(|| format!("failed to read {}", self.name))? == 0 {
+                return Ok(None);
+            }
+            self.line += 1;
+            anyhow::ensure!(
+                line.len() as u64 <= most,
+                "line {} of {} is longer than {most} bytes: no job with a payload within the limit is",
+                self.line,
+                self.name
+            );
+            if !line.trim_ascii().is_empty() {
+                return Ok(Some(line));
+            }
+        }
+    }
+}
+
+/// The job that a line describes.
+fn parse(line: &[u8], defaults: &Wishes) -> Result<NewJob, String> {
+    let text = std::str::from_utf8(line).map_err(|_| "it is not UTF-8".to_owned())?;
+    let fields: BTreeMap<String, &RawValue> =
+        serde_json::from_str(text).map_err(|error| format!("it is not a JSON object: {}", placeless(&error)))?;
+    let mut task = None;
+    let mut payload = Vec::new();
+    let mut wishes = Map::new();
+    for (name, value) in fields {
+        match name.as_str() {
+            "task" => task = Some(serde_json::from_str(value.get()).map_err(|_| "`task` must be a string".to_owned())?),
+            "payload" => payload = bytes_of(value),
+            _ => {
+                let name = name.replace('_', "-");
+                let value: Value = serde_json::from_str(value.get()).map_err(|error| placeless(&error))?;
+                if wishes.insert(name.clone(), value).is_some() {
+                    return Err(format!("`{name}` is there twice"));
+                }
+            }
+        }
+    }
+    let task: String = task.ok_or("it names no `task`")?;
+    let wishes = Wishes::deserialize(Value::from(wishes).into_deserializer()).map_err(|error| placeless(&error))?;
+    wishes.check()?;
+    Ok(wishes.or(defaults).job(NewJob::new(task, payload)))
+}
+
+/// A string stands for its text; anything else is handed over as it is written, digit for digit.
+fn bytes_of(value: &RawValue) -> Vec<u8> {
+    match serde_json::from_str::<String>(value.get()) {
+        Ok(text) => text.into_bytes(),
+        Err(_) => value.get().as_bytes().to_vec(),
+    }
+}
+
+/// What is wrong, without serde's own line numbers: they count within the one line.
+fn placeless(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or(&text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use afresh_queue::JobOptions;
+
+    use super::*;
+
+    fn parsed(line: &str) -> Result<NewJob, String> {
+        parse(line.as_bytes(), &Wishes::default())
+    }
+
+    #[test]
+    fn a_payload_is_its_text_or_its_json_as_it_is_written() {
+        for (written, bytes) in [
+            (r#""caf\u00e9\n""#, "café\n"),
+            (r#"{"b":1,  "a":12345678901234567890.123}"#, r#"{"b":1,  "a":12345678901234567890.123}"#),
+            ("[1,null]", "[1,null]"),
+            ("null", "null"),
+            ("7", "7"),
+        ] {
+            let job = parsed(&format!(r#"{{"task":"t","payload":{written}}}"#)).unwrap();
+            assert_eq!(String::from_utf8(job.payload).unwrap(), bytes);
+        }
+        assert_eq!(parsed(r#"{"task":"t"}"#).unwrap().payload, b"");
+    }
+
+    #[test]
+    fn names_are_those_of_the_flags_with_dashes_or_underscores() {
+        let dashes = parsed(r#"{"task":"t","id":"a","max-attempts":3,"min-backoff":"1s","memory":"64MiB"}"#).unwrap();
+        let underscores =
+            parsed(r#"{"task":"t","id":"a","max_attempts":3,"min_backoff":"1s","memory":67108864}"#).unwrap();
+        let options = JobOptions {
+            max_attempts: Some(3),
+            min_backoff_ms: Some(1_000),
+            memory: Some(64 << 20),
+            ..JobOptions::default()
+        };
+        assert_eq!((dashes.options, underscores.options), (options.clone(), options));
+    }
+
+    #[test]
+    fn what_a_line_says_wins_over_the_flags() {
+        let flags = parse(br#"{"task":"t","queue":"slow","priority":3,"in":"1h"}"#, &Wishes::default()).unwrap();
+        assert_eq!((flags.queue.as_str(), flags.options.priority), ("slow", 3));
+        let defaults: Wishes = serde_json::from_str(r#"{"queue":"slow","priority":3,"in":"1h"}"#).unwrap();
+        let job = parse(br#"{"task":"t","queue":"fast","at":"2000-01-01T00:00:00Z"}"#, &defaults).unwrap();
+        assert_eq!((job.queue.as_str(), job.options.priority), ("fast", 3));
+        let at_2000 = Duration::from_secs(946_684_800).as_micros();
+        assert_eq!(job.run_at.map(|at| at.0 as u128), Some(at_2000), "the line's own time, not the flag's delay");
+    }
+
+    #[test]
+    fn a_line_that_is_no_job_is_refused_with_a_reason() {
+        for (line, reason) in [
+            ("shout", "not a JSON object"),
+            ("[1]", "not a JSON object"),
+            (r#"{"task":"t""#, "not a JSON object"),
+            (r#"{"payload":1}"#, "names no `task`"),
+            (r#"{"task":7}"#, "`task` must be a string"),
+            (r#"{"task":"t","colour":1}"#, "unknown field `colour`"),
+            (r#"{"task":"t","max-attempts":1,"max_attempts":2}"#, "`max-attempts` is there twice"),
+            (r#"{"task":"t","at":"tomorrow"}"#, "tomorrow"),
+            (r#"{"task":"t","timeout":30}"#, "a duration"),
+            (r#"{"task":"t","at":"2026-01-01T00:00:00Z","in":"1s"}"#, "exclude each other"),
+            (r#"{"task":"t","id":"a b"}"#, "a job's id is"),
+        ] {
+            let error = parsed(line).unwrap_err();
+            assert!(error.contains(reason), "{error:?} does not say {reason:?}");
+        }
+        assert_eq!(parse(b"\xff", &Wishes::default()).unwrap_err(), "it is not UTF-8");
+    }
+}
