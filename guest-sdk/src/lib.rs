@@ -72,5 +72,5 @@ pub use testing::TestContext;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::codec::{Plain, Returned, decode};
-    pub use crate::run::{Declared, Task, bytes, run};
+    pub use crate::run::{Declared, Task, bytes, run, task};
 }

@@ -44,18 +44,23 @@ macro_rules! run {
     () => {
         ::std::compile_error!("name the tasks that this program runs: `afresh::run!(resize, crop)`")
     };
-    ($($task:path),+ $(,)?) => {{
+    ($($task:ty),+ $(,)?) => {{
         $(
             const _: () = {
                 #[cfg(target_family = "wasm")]
                 #[unsafe(link_section = "afresh.tasks")]
                 #[used]
-                static LINE: [u8; <$task as $crate::__private::Declared>::TASK.policy.len()] =
-                    $crate::__private::bytes(<$task as $crate::__private::Declared>::TASK.policy);
+                static LINE: [u8; $crate::__private::task::<$task>().policy.len()] =
+                    $crate::__private::bytes($crate::__private::task::<$task>().policy);
             };
         )+
-        $crate::__private::run(&[$(<$task as $crate::__private::Declared>::TASK),+])
+        $crate::__private::run(&[$($crate::__private::task::<$task>()),+])
     }};
+}
+
+/// The task that is declared for a function.
+pub const fn task<T: Declared>() -> Task {
+    T::TASK
 }
 
 /// The bytes of `text` as an array, which is what a custom section is made of.

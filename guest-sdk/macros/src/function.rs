@@ -2,7 +2,6 @@
 //! left out.
 
 use proc_macro2::{Span, TokenStream};
-use syn::spanned::Spanned;
 use syn::{FnArg, Ident, ItemFn, Signature, Type, TypeReference, Visibility};
 
 /// A function that can be a task.
@@ -28,14 +27,14 @@ fn check_qualifiers(sig: &Signature) -> syn::Result<()> {
     if let Some(token) = &sig.asyncness {
         let message = "a task is not `async`: it has its instance to itself, so there is nothing to run beside it; \
                        remove `async`";
-        return Err(syn::Error::new(token.span(), message));
+        return Err(syn::Error::new_spanned(token, message));
     }
     if let Some(token) = &sig.abi {
-        return Err(syn::Error::new(token.span(), "a task is an ordinary Rust function; remove `extern`"));
+        return Err(syn::Error::new_spanned(token, "a task is an ordinary Rust function; remove `extern`"));
     }
     if !sig.generics.params.is_empty() {
         let message = "a task has no generics: the host could not say which type it means; name the types";
-        return Err(syn::Error::new(sig.generics.span(), message));
+        return Err(syn::Error::new_spanned(&sig.generics, message));
     }
     Ok(())
 }
@@ -48,10 +47,10 @@ fn arguments(sig: &Signature) -> syn::Result<(Option<Type>, bool)> {
         [Type::Reference(reference)] if !is_borrowed_data(reference) => Ok((None, true)),
         [job] => Ok((Some(owned(job)?), false)),
         [job, Type::Reference(_)] => Ok((Some(owned(job)?), true)),
-        [_, other] => Err(syn::Error::new(other.span(), "the second argument of a task is the context, `&Context`")),
+        [_, other] => Err(syn::Error::new_spanned(other, "the second argument of a task is the context, `&Context`")),
         [_, _, third, ..] => {
             let message = "a task takes the job and the context, and no more; put the rest into the job's type";
-            Err(syn::Error::new(third.span(), message))
+            Err(syn::Error::new_spanned(third, message))
         }
     }
 }
@@ -60,7 +59,7 @@ fn argument_type(argument: &FnArg) -> syn::Result<&Type> {
     match argument {
         FnArg::Receiver(receiver) => {
             let message = "a task is a free function: its instance is new, so there is no `self` to call it on";
-            Err(syn::Error::new(receiver.span(), message))
+            Err(syn::Error::new_spanned(receiver, message))
         }
         FnArg::Typed(argument) => Ok(&argument.ty),
     }
@@ -71,9 +70,9 @@ fn owned(job: &Type) -> syn::Result<Type> {
         Type::Reference(_) => {
             let message = "the job is taken by value: `Vec<u8>` for the raw payload, else a type that implements \
                            `Deserialize`";
-            Err(syn::Error::new(job.span(), message))
+            Err(syn::Error::new_spanned(job, message))
         }
-        Type::ImplTrait(_) => Err(syn::Error::new(job.span(), "a task has no generics; name the job's type")),
+        Type::ImplTrait(_) => Err(syn::Error::new_spanned(job, "a task has no generics; name the job's type")),
         _ => Ok(job.clone()),
     }
 }

@@ -56,23 +56,27 @@ fn usage(tasks: &[Task]) -> String {
     let mut text = "Runs one task without a host: the payload on standard input, the reply on standard output.\n\n\
                     Usage: cargo run -- [TASK] < PAYLOAD\n\nTasks:"
         .to_owned();
-    for policy in TaskPolicy::parse_section(tasks.iter().map(|task| task.policy).collect::<String>().as_bytes())
-        .unwrap_or_default()
-    {
-        text += &format!("\n  {}", policy.task);
-        let asks = [
-            ("attempts", policy.max_attempts.map(u64::from)),
-            ("timeout in ms", policy.timeout_ms),
-            ("bytes of memory", policy.memory),
-            ("fuel", policy.fuel),
-            ("shortest backoff in ms", policy.min_backoff_ms),
-            ("longest backoff in ms", policy.max_backoff_ms),
-        ];
-        for (what, value) in asks.iter().filter_map(|(what, value)| value.map(|value| (what, value))) {
-            text += &format!("\n      {what}: {value}");
-        }
+    for task in tasks {
+        let policies = TaskPolicy::parse_section(task.policy.as_bytes()).unwrap_or_default();
+        let asks: Vec<_> = policies.iter().flat_map(asks).collect();
+        text += format!("\n  {}  {}", task.name, asks.join(", ")).trim_end();
     }
     text
+}
+
+/// What a task asks for, in the words of the attribute.
+fn asks(policy: &TaskPolicy) -> impl Iterator<Item = String> {
+    let duration = |millis| format!("{:?}", Duration::from_millis(millis));
+    [
+        policy.max_attempts.map(|n| format!("max_attempts = {n}")),
+        policy.timeout_ms.map(|ms| format!("timeout = {}", duration(ms))),
+        policy.memory.map(|bytes| format!("memory = {bytes} bytes")),
+        policy.fuel.map(|fuel| format!("fuel = {fuel}")),
+        policy.min_backoff_ms.map(|ms| format!("min_backoff = {}", duration(ms))),
+        policy.max_backoff_ms.map(|ms| format!("max_backoff = {}", duration(ms))),
+    ]
+    .into_iter()
+    .flatten()
 }
 
 pub(crate) fn payload() -> Vec<u8> {
