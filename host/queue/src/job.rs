@@ -24,6 +24,9 @@ pub const DEFAULT_MAX_PAYLOAD: usize = 1024 * 1024;
 /// The most bytes a payload may have in any broker, whatever a client allows: 256 MiB.
 pub const PAYLOAD_CEILING: usize = 256 * 1024 * 1024;
 
+/// The end of time, 2200: later instants are slips of the pen, and need more digits than a broker's index has.
+pub const LATEST_RUN_AT: Timestamp = Timestamp(7_258_118_400_000_000);
+
 /// The priorities a job may have.
 pub const PRIORITIES: RangeInclusive<i32> = -1000..=1000;
 
@@ -178,6 +181,11 @@ impl NewJob {
                 "its payload has {} bytes, the limit is {max_payload}: store it elsewhere and pass a reference",
                 self.payload.len()
             ));
+        }
+        if let Some(at) = self.run_at
+            && at > LATEST_RUN_AT
+        {
+            return Err(format!("it is to run at {at}, the latest is {LATEST_RUN_AT}"));
         }
         self.options.check()
     }
@@ -341,6 +349,7 @@ mod tests {
             (NewJob::new("t", "12345"), "5 bytes, the limit is 4"),
             (with(JobOptions { priority: 1001, ..none.clone() }), "priority is 1001, it must be from -1000 to 1000"),
             (with(JobOptions { priority: -1001, ..none.clone() }), "priority is -1001"),
+            (NewJob::new("t", "").run_at(Timestamp(i64::MAX)), "the latest is 2200-01-01T00:00:00.000000Z"),
             (with(JobOptions { max_attempts: Some(0), ..none.clone() }), "max_attempts is 0"),
             (with(JobOptions { timeout_ms: Some(0), ..none.clone() }), "timeout is 0"),
             (with(JobOptions { memory: Some(0), ..none.clone() }), "memory is 0"),
