@@ -1,6 +1,6 @@
 //! What SQLite says, in a sentence that says what to do.
 
-use rusqlite::{Error, ErrorCode};
+use rusqlite::{Error, ErrorCode, ffi};
 
 use crate::broker::BrokerError;
 
@@ -10,10 +10,10 @@ pub(super) fn explain(error: &Error, place: &str) -> BrokerError {
         return BrokerError::Unusable(format!("{place} holds something this program cannot read: {error}"));
     };
     match code {
-        ErrorCode::DiskFull => BrokerError::Refused(format!(
-            "{place} cannot grow, the disk is full (or a limit on the file's size is reached): free some room; nothing \
-             that was acknowledged is lost"
-        )),
+        ErrorCode::DiskFull => full(place, "the disk is full: free some room"),
+        ErrorCode::SystemIoFailure if extended(error) == Some(ffi::SQLITE_IOERR_WRITE) => {
+            full(place, "writing failed: look whether the disk is full, or the size of files is limited")
+        }
         ErrorCode::SystemIoFailure => BrokerError::Refused(format!(
             "{place} cannot be read or written ({error}): look at the disk, its room and its health"
         )),
@@ -37,4 +37,12 @@ pub(super) fn explain(error: &Error, place: &str) -> BrokerError {
         }
         _ => BrokerError::Unusable(format!("{place} cannot be used: {error}")),
     }
+}
+
+fn full(place: &str, reason: &str) -> BrokerError {
+    BrokerError::Refused(format!("{place} cannot grow, {reason}; nothing that was acknowledged is lost"))
+}
+
+fn extended(error: &Error) -> Option<i32> {
+    error.sqlite_error().map(|error| error.extended_code)
 }

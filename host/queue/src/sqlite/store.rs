@@ -19,7 +19,7 @@ const APPLICATION_ID: i32 = 0x6166_7273;
 const SCHEMA_VERSION: i32 = 1;
 
 /// How long a call waits for another process that writes.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How large the write-ahead log may stay after a checkpoint, in bytes.
 const LOG_SIZE: i64 = 64 * 1024 * 1024;

@@ -1,0 +1,299 @@
+//! One random history, carried out on two brokers with one clock: whatever can be observed must be the same, after every
+//! step. Only the values of tokens may differ.
+//!
+//! The seed stands in the message of a failure. `AFRESH_SEED` repeats a history, `AFRESH_STEPS` makes it longer.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use afresh_protocol::{ErrorRecord, OutcomeKind};
+use afresh_queue::{
+    AttemptRecord, Counters, JobFilter, JobId, JobOptions, Lease, LeaseRequest, NewJob, Settle, Settlement, State,
+};
+use rand::rngs::StdRng;
+use rand::seq::{IndexedRandom, SliceRandom};
+use rand::{RngExt, SeedableRng};
+
+use crate::subject::{Subject, attempt, id};
+
+const QUEUES: [&str; 3] = ["default", "bulk", "mail"];
+
+/// Few, so that histories meet the same job again and again.
+const IDS: usize = 30;
+
+pub(crate) async fn compare(left: &Subject, right: &Subject) {
+    let from_env = |name| std::env::var(name).ok().map(|value| value.parse().expect("a number"));
+    let seed: u64 = from_env("AFRESH_SEED").unwrap_or_else(rand::random);
+    let steps: u64 = from_env("AFRESH_STEPS").unwrap_or(2_000);
+    println!("AFRESH_SEED={seed} AFRESH_STEPS={steps}");
+    let mut history =
+        History { left, right, random: StdRng::seed_from_u64(seed), held: Vec::new(), step: String::new() };
+    for number in 0..steps {
+        history.step(number).await;
+    }
+}
+
+/// Two brokers on their way through one history.
+struct History<'a> {
+    left: &'a Subject,
+    right: &'a Subject,
+    random: StdRng,
+    /// Leases that were given, on either side; most are stale by now.
+    held: Vec<(Lease, Lease)>,
+    /// What was done last, for the message of a failure.
+    step: String,
+}
+
+/// Calls one verb on both sides, and compares what they answer.
+macro_rules! both {
+    ($history:ident, $broker:ident => $call:expr) => {{
+        let left = {
+            let $broker = &$history.left.broker;
+            $call.await
+        };
+        let right = {
+            let $broker = &$history.right.broker;
+            $call.await
+        };
+        $history.same(&left.unwrap(), &right.unwrap())
+    }};
+}
+
+impl History<'_> {
+    async fn step(&mut self, number: u64) {
+        match self.random.random_range(0..100) {
+            0..22 => self.enqueue(number).await,
+            22..42 => self.lease().await,
+            42..66 => self.settle().await,
+            66..72 => self.extend().await,
+            72..80 => self.promote().await,
+            80..85 => self.reap().await,
+            85..92 => self.by_hand().await,
+            _ => self.advance(),
+        }
+        self.observe().await;
+    }
+
+    fn same<T: PartialEq + Debug + Clone>(&self, left: &T, right: &T) -> T {
+        assert!(left == right, "after {}:\n left: {left:#?}\nright: {right:#?}", self.step);
+        left.clone()
+    }
+
+    async fn enqueue(&mut self, number: u64) {
+        let now = self.left.clock.fixed().unwrap();
+        let jobs: Vec<NewJob> = (0..self.random.random_range(1..6))
+            .map(|_| {
+                let size = self.random.random_range(0..200);
+                let mut payload = format!("{number} ").into_bytes();
+                payload.extend((0..size).map(|_| self.random.random::<u8>()));
+                let task = *["t", "u"].choose(&mut self.random).unwrap();
+                let mut job = NewJob::new(task, payload).id(self.id()).queue(self.queue()).options(self.options());
+                if self.random.random_bool(0.4) {
+                    let offset = self.random.random_range(-5_000_000..60_000_000);
+                    job.run_at = Some(afresh_queue::Timestamp(now.0 + offset));
+                }
+                job
+            })
+            .collect();
+        self.step = format!("enqueue {jobs:?}");
+        both!(self, broker => broker.enqueue(jobs.clone()));
+    }
+
+    async fn lease(&mut self) {
+        let request = self.request();
+        self.step = format!("lease {request:?}");
+        let left = self.left.broker.lease(&request).await.unwrap();
+        let right = self.right.broker.lease(&request).await.unwrap();
+        self.hold(left, right);
+    }
+
+    async fn reap(&mut self) {
+        let request = self.request();
+        self.step = format!("reap {request:?}");
+        let left = self.left.broker.reap(&request).await.unwrap();
+        let right = self.right.broker.reap(&request).await.unwrap();
+        self.hold(left, right);
+    }
+
+    /// Leases must be the same but for their tokens, and each side's tokens must grow.
+    fn hold(&mut self, left: Vec<Lease>, right: Vec<Lease>) {
+        let without_token = |lease: &Lease| Lease { token: 0, ..lease.clone() };
+        let shown = |leases: &[Lease]| leases.iter().map(without_token).collect::<Vec<_>>();
+        self.same(&shown(&left), &shown(&right));
+        for pair in left.into_iter().zip(right) {
+            for (before, _) in self.held.iter().filter(|(before, _)| before.job.queue == pair.0.job.queue) {
+                assert!(before.token < pair.0.token, "after {}: a token went back", self.step);
+            }
+            for (_, before) in self.held.iter().filter(|(_, before)| before.job.queue == pair.1.job.queue) {
+                assert!(before.token < pair.1.token, "after {}: a token went back", self.step);
+            }
+            self.held.push(pair);
+        }
+        if self.held.len() > 40 {
+            let surplus = self.held.len() - 40;
+            self.held.drain(..surplus);
+        }
+    }
+
+    async fn settle(&mut self) {
+        let chosen = self.some_held();
+        let mut left = Vec::new();
+        let mut right = Vec::new();
+        for (on_left, on_right) in chosen {
+            let settle = self.settlement_of(&on_left);
+            right.push(Settle { lease: on_right.reference(), ..settle.clone() });
+            left.push(settle);
+        }
+        self.step = format!("settle {left:?}");
+        let left = self.left.broker.settle(&left).await.unwrap();
+        let right = self.right.broker.settle(&right).await.unwrap();
+        self.same(&left, &right);
+    }
+
+    async fn extend(&mut self) {
+        let (left, right): (Vec<_>, Vec<_>) =
+            self.some_held().iter().map(|(left, right)| (left.reference(), right.reference())).unzip();
+        let duration = self.span();
+        self.step = format!("extend by {duration:?} {left:?}");
+        let left = self.left.broker.extend(&left, duration).await.unwrap();
+        let right = self.right.broker.extend(&right, duration).await.unwrap();
+        self.same(&left, &right);
+    }
+
+    async fn promote(&mut self) {
+        let queues = self.queues();
+        self.step = format!("promote {queues:?}");
+        both!(self, broker => broker.promote(&queues));
+    }
+
+    async fn by_hand(&mut self) {
+        let ids: Vec<JobId> = (0..self.random.random_range(0..8)).map(|_| self.id()).collect();
+        match self.random.random_range(0..10) {
+            0..3 => {
+                self.step = format!("cancel {ids:?}");
+                both!(self, broker => broker.cancel(&ids));
+            }
+            3..7 => {
+                self.step = format!("retry {ids:?}");
+                both!(self, broker => broker.retry(&ids));
+            }
+            7..9 => {
+                self.step = format!("remove {ids:?}");
+                both!(self, broker => broker.remove(&ids));
+            }
+            _ => {
+                let queue = self.queue();
+                self.step = format!("purge {queue}");
+                both!(self, broker => broker.purge(queue));
+            }
+        }
+    }
+
+    fn advance(&mut self) {
+        let span = self.span();
+        self.step = format!("advance by {span:?}");
+        self.left.advance(span);
+        self.right.advance(span);
+    }
+
+    /// Everything there is to see.
+    async fn observe(&mut self) {
+        both!(self, broker => broker.queues());
+        let all = JobFilter { limit: 10_000, ..JobFilter::default() };
+        let jobs = both!(self, broker => broker.jobs(&all));
+        let filter = JobFilter {
+            queue: self.random.random_bool(0.3).then(|| self.queue().to_owned()),
+            task: self.random.random_bool(0.3).then(|| "t".to_owned()),
+            state: self.random.random_bool(0.5).then(|| *State::ALL.choose(&mut self.random).unwrap()),
+            outcome: self.random.random_bool(0.3).then(|| *OutcomeKind::ALL.choose(&mut self.random).unwrap()),
+            limit: self.random.random_range(0..20),
+        };
+        both!(self, broker => broker.jobs(&filter));
+        let one = self.id();
+        let any = jobs.choose(&mut self.random).map_or_else(|| self.id(), |job| job.id.clone());
+        for id in [&one, &any] {
+            both!(self, broker => broker.job(id));
+            both!(self, broker => broker.payload(id));
+            both!(self, broker => broker.result(id));
+        }
+    }
+
+    fn settlement_of(&mut self, lease: &Lease) -> Settle {
+        let outcome = *OutcomeKind::ALL.choose(&mut self.random).unwrap();
+        let settlement = match self.random.random_range(0..12) {
+            0..4 => Settlement::Complete { reply: vec![b'r'; self.random.random_range(0..50)], keep: self.span() },
+            4..7 => Settlement::Retry { delay: self.span() },
+            7..9 => Settlement::Bury,
+            9..11 => Settlement::Release,
+            _ => Settlement::Cancel,
+        };
+        let before = lease.job.counters;
+        let counters = Counters {
+            starts: before.starts.saturating_sub(self.random.random_range(0..2)),
+            failures: before.failures + self.random.random_range(0..2),
+            waits: self.random.random_range(0..3),
+        };
+        let mut history = lease.job.history.clone();
+        let error = ErrorRecord::new("failed", "é".repeat(self.random.random_range(0..200)));
+        history.push(AttemptRecord { error: Some(error), ..attempt(before.starts, outcome) });
+        Settle { lease: lease.reference(), settlement, counters, history, outcome }
+    }
+
+    /// A few leases that were given, the newest more often than the others, sometimes one twice.
+    fn some_held(&mut self) -> Vec<(Lease, Lease)> {
+        let newest = &self.held[self.held.len().saturating_sub(12)..];
+        let mut some: Vec<_> = newest.iter().filter(|_| self.random.random_bool(0.4)).cloned().collect();
+        some.extend(self.held.choose(&mut self.random).cloned());
+        some.shuffle(&mut self.random);
+        some
+    }
+
+    fn request(&mut self) -> LeaseRequest {
+        LeaseRequest {
+            queues: self.queues(),
+            max: self.random.random_range(0..7),
+            max_bytes: *[0, 300, 10_000, usize::MAX].choose(&mut self.random).unwrap(),
+            worker: format!("worker-{}", self.random.random_range(0..3)),
+            duration: self.span(),
+        }
+    }
+
+    fn options(&mut self) -> JobOptions {
+        JobOptions {
+            priority: *[0, 0, 0, 1, -1, 1000, -1000].choose(&mut self.random).unwrap(),
+            max_attempts: self.random.random_bool(0.3).then_some(3),
+            timeout_ms: self.random.random_bool(0.3).then_some(1_000),
+            ..JobOptions::default()
+        }
+    }
+
+    fn queues(&mut self) -> Vec<String> {
+        let mut queues = QUEUES.map(str::to_owned).to_vec();
+        queues.shuffle(&mut self.random);
+        queues.truncate(self.random.random_range(1..=QUEUES.len()));
+        queues
+    }
+
+    fn queue(&mut self) -> &'static str {
+        QUEUES.choose(&mut self.random).unwrap()
+    }
+
+    fn id(&mut self) -> JobId {
+        id(&format!("job-{}", self.random.random_range(0..IDS)))
+    }
+
+    /// From nothing to a few leases' length; now and then a day.
+    fn span(&mut self) -> Duration {
+        match self.random.random_range(0..10) {
+            0 => Duration::ZERO,
+            1 => Duration::from_micros(1),
+            2..9 => Duration::from_micros(self.random.random_range(0..40_000_000)),
+            _ => Duration::from_secs(24 * 3600),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_and_memory_never_differ() {
+    compare(&Subject::sqlite_file().await, &Subject::sqlite_in_memory().await).await;
+}

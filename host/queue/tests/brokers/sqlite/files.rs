@@ -1,0 +1,122 @@
+//! Files that are not ours, damaged, locked, or full of what has passed.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use afresh_queue::sqlite::SqliteBroker;
+use afresh_queue::{Broker, BrokerError, Clock, Inspect, JobId, NewJob, State};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use crate::subject::{complete, id, job, request, settle};
+
+fn folder() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("jobs.db");
+    (folder, file)
+}
+
+async fn open(path: &Path) -> Result<SqliteBroker, BrokerError> {
+    SqliteBroker::open(path, Clock::Broker).await
+}
+
+/// Opening it must fail for good, with a sentence that names the file and gives this reason.
+async fn assert_unusable(path: &Path, reason: &str) {
+    let error = open(path).await.err().expect("it can be opened");
+    assert!(matches!(error, BrokerError::Unusable(_)), "{error:?}");
+    let said = error.to_string();
+    assert!(said.contains(reason) && said.contains(path.file_name().unwrap().to_str().unwrap()), "{said}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_ours_is_refused_and_left_alone() {
+    let (_folder, file) = folder();
+    let text = "not a database, but somebody's diary\n".repeat(100);
+    std::fs::write(&file, &text).unwrap();
+    assert_unusable(&file, "is not a file of Afresh").await;
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+
+    let (_folder, file) = folder();
+    Connection::open(&file).unwrap().execute_batch("CREATE TABLE diary (page TEXT)").unwrap();
+    assert_unusable(&file, "is a database of another program").await;
+    let tables: i64 =
+        Connection::open(&file).unwrap().query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+    assert_eq!(tables, 1);
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_version_is_refused() {
+    let (_folder, file) = folder();
+    drop(open(&file).await.unwrap());
+    Connection::open(&file).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    assert_unusable(&file, "written by a newer Afresh (its version is 99").await;
+}
+
+#[tokio::test]
+async fn a_place_where_no_file_can_be_is_refused() {
+    let (folder, file) = folder();
+    assert_unusable(folder.path(), "cannot be opened").await;
+    std::fs::write(&file, "").unwrap();
+    let error = open(&file.join("jobs.db")).await.err().expect("a file is no folder");
+    assert!(matches!(&error, BrokerError::Unusable(said) if said.contains("the folder")), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_called_damaged() {
+    let (_folder, file) = folder();
+    let broker = open(&file).await.unwrap();
+    broker.enqueue((0..1_000).map(|n| job(&format!("job-{n}"))).collect()).await.unwrap();
+    drop(broker);
+    // The last connection's end folds the log into the file; it may be a moment away.
+    assert!(afresh_harness::wait_until(afresh_harness::SOON, || !file.with_extension("db-wal").exists()));
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[4096..].fill(0xa5);
+    std::fs::write(&file, bytes).unwrap();
+    let broker = open(&file).await.unwrap();
+    let error = broker.lease(&request("default", 9)).await.unwrap_err();
+    assert!(matches!(&error, BrokerError::Unusable(said) if said.contains("is damaged")), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_another_process_keeps_locked_is_worth_another_try() {
+    let (_folder, file) = folder();
+    let broker = open(&file).await.unwrap();
+    let mut other = Connection::open(&file).unwrap();
+    let lock = other.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
+    let error = broker.enqueue(vec![job("a")]).await.unwrap_err();
+    assert!(matches!(error, BrokerError::Unavailable(_)) && error.is_transient(), "{error:?}");
+    assert!(error.to_string().contains("locked by another process"), "{error}");
+    assert_eq!(broker.job(&id("a")).await.unwrap(), None, "reading goes on meanwhile");
+    lock.commit().unwrap();
+    assert!(broker.enqueue(vec![job("a")]).await.unwrap()[0].created);
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_does_not_block_its_queue() {
+    let (_folder, file) = folder();
+    let broker = open(&file).await.unwrap();
+    broker.enqueue(vec![job("bad"), job("good")]).await.unwrap();
+    Connection::open(&file).unwrap().execute("UPDATE jobs SET options = 'nonsense' WHERE id = 'bad'", []).unwrap();
+    let leases = broker.lease(&request("default", 9)).await.unwrap();
+    assert_eq!(leases.iter().map(|lease| lease.job.id.as_str()).collect::<Vec<_>>(), ["good"]);
+    let bad = broker.job(&id("bad")).await.unwrap().unwrap();
+    assert_eq!((bad.state, bad.finished_at.is_some()), (State::Dead, true));
+}
+
+#[tokio::test]
+async fn a_file_does_not_grow_with_the_jobs_that_have_passed() {
+    let (_folder, file) = folder();
+    let broker = open(&file).await.unwrap();
+    let mut sizes = Vec::new();
+    for _ in 0..30 {
+        let jobs = (0..100).map(|_| NewJob::new("t", vec![7; 2_000]).id(JobId::fresh())).collect();
+        broker.enqueue(jobs).await.unwrap();
+        let leases = broker.lease(&request("default", 100)).await.unwrap();
+        let done: Vec<_> = leases.iter().map(|lease| settle(lease, complete("", Duration::ZERO))).collect();
+        broker.settle(&done).await.unwrap();
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        sizes.push(size(&file) + size(&file.with_extension("db-wal")));
+    }
+    let (early, late) = (sizes[14], sizes[29]);
+    assert!(late <= early + 256 * 1024, "it grew from {early} to {late} bytes: {sizes:?}");
+}
