@@ -171,7 +171,7 @@ pub struct QueueCounts {
     pub dead: u64,
     /// Cancelled jobs that are still kept.
     pub cancelled: u64,
-    /// Since when the job that is next to be leased waits in the queue.
+    /// Since when the job that is next to be leased is due.
     pub oldest_queued_at: Option<Timestamp>,
 }
 
@@ -191,7 +191,7 @@ pub trait Inspect {
     /// The result of a job that succeeded, while it is kept.
     async fn result(&self, id: &JobId) -> Result<Option<Vec<u8>>, BrokerError>;
 
-    /// The jobs that match, newest first: by the time they were accepted, then by id, both downwards.
+    /// The jobs that match, newest first: by the time they were accepted, then by id and queue, all downwards.
     async fn jobs(&self, filter: &JobFilter) -> Result<Vec<JobView>, BrokerError>;
 
     /// Every queue that ever had a job, by name.

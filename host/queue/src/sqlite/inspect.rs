@@ -35,7 +35,7 @@ pub(super) fn jobs(file: &Connection, filter: &JobFilter) -> Result<Vec<JobView>
         "SELECT {VIEW} FROM jobs
          WHERE (:queue IS NULL OR queue = :queue) AND (:task IS NULL OR task = :task)
              AND (:state IS NULL OR state = :state) AND (:outcome IS NULL OR outcome = :outcome)
-         ORDER BY enqueued_at DESC, id DESC LIMIT :limit"
+         ORDER BY enqueued_at DESC, id DESC, queue DESC LIMIT :limit"
     ))?
     .query_map(
         named_params! {
@@ -55,7 +55,7 @@ pub(super) fn queues(file: &Connection) -> Result<Vec<QueueCounts>> {
     };
     let waiting = |state| format!("(SELECT count(*) FROM jobs WHERE queue = name AND state = '{state}')");
     file.prepare_cached(&format!(
-        "SELECT name, {}, {}, {}, {}, {}, {}, (SELECT queued_at FROM jobs WHERE queue = name AND state = 'queued'
+        "SELECT name, {}, {}, {}, {}, {}, {}, (SELECT run_at FROM jobs WHERE queue = name AND state = 'queued'
              ORDER BY priority DESC, place LIMIT 1)
          FROM queues ORDER BY name",
         waiting("scheduled"),
@@ -83,7 +83,7 @@ pub(super) fn queues(file: &Connection) -> Result<Vec<QueueCounts>> {
 
 pub(super) fn cancel(file: &Transaction<'_>, now: Timestamp, ids: &[JobId]) -> Result<Vec<bool>> {
     let mut cancel = file.prepare_cached(&format!(
-        "UPDATE jobs SET state = 'cancelled', queued_at = NULL, finished_at = ?2, expires_at = ?3
+        "UPDATE jobs SET state = 'cancelled', finished_at = ?2, expires_at = ?3
          WHERE job = {BY_ID} AND state IN ('scheduled', 'queued')"
     ))?;
     ids.iter().map(|id| Ok(cancel.execute((id, now, now.after(KEEP_CANCELLED)))? == 1)).collect()
@@ -94,7 +94,7 @@ pub(super) fn retry(file: &Transaction<'_>, now: Timestamp, ids: &[JobId]) -> Re
         "SELECT job, queue FROM jobs WHERE job = {BY_ID} AND state IN ('dead', 'cancelled')"
     ))?;
     let mut retry = file.prepare_cached(
-        "UPDATE jobs SET state = 'queued', place = ?2, run_at = ?3, queued_at = ?3, finished_at = NULL,
+        "UPDATE jobs SET state = 'queued', place = ?2, run_at = ?3, finished_at = NULL,
              expires_at = NULL, starts = 0, failures = 0, waits = 0
          WHERE job = ?1",
     )?;

@@ -19,7 +19,6 @@ CREATE TABLE jobs (
     payload_bytes INTEGER NOT NULL,
     enqueued_at   INTEGER NOT NULL,
     run_at        INTEGER NOT NULL,
-    queued_at     INTEGER,                  -- since when it waits, while it is queued
     finished_at   INTEGER,                  -- set in every terminal state, and only there
     expires_at    INTEGER,                  -- when the record goes; absent: it stays
     starts        INTEGER NOT NULL DEFAULT 0,

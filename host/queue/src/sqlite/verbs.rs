@@ -18,8 +18,8 @@ const PROMOTED_AT_ONCE: i64 = 10_000;
 
 pub(super) fn enqueue(file: &Transaction<'_>, now: Timestamp, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>> {
     let mut insert = file.prepare_cached(
-        "INSERT INTO jobs (id, queue, task, state, priority, place, options, payload_bytes, enqueued_at, run_at, queued_at)
-         VALUES (:id, :queue, :task, :state, :priority, :place, :options, :bytes, :now, :run_at, :queued_at)
+        "INSERT INTO jobs (id, queue, task, state, priority, place, options, payload_bytes, enqueued_at, run_at)
+         VALUES (:id, :queue, :task, :state, :priority, :place, :options, :bytes, :now, :run_at)
          ON CONFLICT (id, queue) DO NOTHING",
     )?;
     let mut insert_payload = file.prepare_cached("INSERT INTO payloads (job, bytes) VALUES (?1, ?2)")?;
@@ -34,7 +34,6 @@ pub(super) fn enqueue(file: &Transaction<'_>, now: Timestamp, jobs: Vec<NewJob>)
             // A struct of numbers always serialises.
             ":options": serde_json::to_string(&job.options).unwrap_or_default(),
             ":bytes": job.payload.len() as i64, ":now": now, ":run_at": run_at,
-            ":queued_at": (state == State::Queued).then_some(now),
         })? == 1;
         if created {
             insert_payload.execute((file.last_insert_rowid(), &job.payload))?;
@@ -67,7 +66,7 @@ fn take(file: &Transaction<'_>, now: Timestamp, request: &LeaseRequest, find: &s
     let mut find = file.prepare_cached(find)?;
     let mut give = file.prepare_cached(
         "UPDATE jobs SET state = 'running', starts = starts + :starts, worker = :worker, token = :token,
-             lease_until = :until, queued_at = NULL
+             lease_until = :until
          WHERE job = :job",
     )?;
     let until = now.after(request.duration);
@@ -129,7 +128,7 @@ fn last_token(file: &Transaction<'_>, queue: &str, count: usize) -> Result<i64> 
 fn bury_unreadable(file: &Transaction<'_>, now: Timestamp, key: i64, reason: &str) -> Result<()> {
     tracing::error!(key, reason, "a job's record cannot be read; it is dead now");
     file.prepare_cached(
-        "UPDATE jobs SET state = 'dead', outcome = ?3, finished_at = ?2, queued_at = NULL, lease_until = NULL WHERE job = ?1",
+        "UPDATE jobs SET state = 'dead', outcome = ?3, finished_at = ?2, lease_until = NULL WHERE job = ?1",
     )?
     .execute((key, now, OutcomeKind::Rejected.as_str()))
     .map(drop)
@@ -148,7 +147,7 @@ pub(super) fn extend(file: &Transaction<'_>, leases: &[LeaseRef], until: Timesta
 pub(super) fn settle(file: &Transaction<'_>, now: Timestamp, settlements: &[Settle]) -> Result<Vec<Settled>> {
     let mut update = file.prepare_cached(
         "UPDATE jobs SET state = :state, place = coalesce(:place, place), run_at = coalesce(:run_at, run_at),
-             queued_at = :queued_at, finished_at = :finished_at, expires_at = :expires_at, reply = :reply,
+             finished_at = :finished_at, expires_at = :expires_at, reply = :reply,
              starts = :starts, failures = :failures, waits = :waits, history = :history, outcome = :outcome,
              lease_until = NULL
          WHERE id = :id AND queue = :queue AND token = :token AND state = 'running'",
@@ -168,7 +167,6 @@ pub(super) fn settle(file: &Transaction<'_>, now: Timestamp, settlements: &[Sett
             update.execute(named_params! {
                 ":id": lease.id, ":queue": lease.queue, ":token": token,
                 ":state": to.state, ":place": place, ":run_at": to.run_at,
-                ":queued_at": (to.state == State::Queued).then_some(now),
                 ":finished_at": to.state.is_terminal().then_some(now), ":expires_at": to.expires_at,
                 ":reply": to.reply, ":starts": settle.counters.starts, ":failures": settle.counters.failures,
                 ":waits": settle.counters.waits, ":history": settle.history.encode(),
@@ -213,8 +211,7 @@ pub(super) fn promote(file: &Transaction<'_>, now: Timestamp, queues: &[String])
     let mut due = file.prepare_cached(
         "SELECT job FROM jobs WHERE queue = ?1 AND state = 'scheduled' AND run_at <= ?2 ORDER BY run_at, id LIMIT ?3",
     )?;
-    let mut queue_up =
-        file.prepare_cached("UPDATE jobs SET state = 'queued', place = ?2, queued_at = ?3 WHERE job = ?1")?;
+    let mut queue_up = file.prepare_cached("UPDATE jobs SET state = 'queued', place = ?2 WHERE job = ?1")?;
     let mut forget = file.prepare_cached(
         "DELETE FROM jobs WHERE job IN (SELECT job FROM jobs WHERE queue = ?1 AND state = ?2
              AND finished_at IS NOT NULL AND expires_at <= ?3 LIMIT ?4)",
@@ -228,7 +225,7 @@ pub(super) fn promote(file: &Transaction<'_>, now: Timestamp, queues: &[String])
     for queue in queues {
         let keys: Vec<i64> = due.query_map((queue, now, PROMOTED_AT_ONCE), |row| row.get(0))?.collect::<Result<_>>()?;
         for key in &keys {
-            queue_up.execute((key, places.next(queue)?, now))?;
+            queue_up.execute((key, places.next(queue)?))?;
         }
         promoted.moved += keys.len();
         for state in [State::Succeeded, State::Cancelled] {

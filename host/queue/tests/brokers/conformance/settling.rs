@@ -86,12 +86,15 @@ pub(super) async fn a_dead_job_keeps_its_history_and_counters(s: &Subject) {
 
 pub(super) async fn a_released_job_has_its_place_and_its_attempt_back(s: &Subject) {
     s.enqueue(jobs(["a", "b", "c"])).await;
+    let since = s.clock.fixed();
     let leases = s.lease(2).await;
+    s.advance(SECOND);
     for lease in leases.iter().rev() {
         let release = Settle { counters: Counters::default(), ..settle(lease, Settlement::Release) };
         assert_eq!(s.broker.settle(&[release]).await.unwrap(), [Settled::Done]);
     }
     assert_eq!(s.job("a").await.unwrap().attempts_started, 0);
+    assert_eq!(s.counts().await.oldest_queued_at, since);
     let again = s.lease(9).await;
     assert_eq!(names(&again), ["a", "b", "c"]);
     assert!(again.iter().all(|lease| lease.job.counters.starts == 1));
