@@ -43,7 +43,7 @@ impl ErrorRecord {
 }
 
 /// Bytes the mark between head and tail can take at most: its words and twenty digits.
-const ELISION_ROOM: usize = 48;
+pub const ELISION_ROOM: usize = 48;
 
 /// The mark that stands where `missing` bytes were cut out.
 pub fn elision(missing: u64) -> String {

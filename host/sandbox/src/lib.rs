@@ -1,15 +1,47 @@
 //! Runs a task module once: a fresh instance, all limits armed before any guest code runs, one [`Outcome`] at the end,
 //! and the instance's memory gone before anybody hears of it. Knows nothing of jobs, queues or retries.
 //!
+//! What an embedder uses:
+//! * [`sandbox`]: load a module, run it
+//! * [`check`](mod@check): whether a file is a task module, and what it says of itself
 //! * [`limits`]: the walls of one attempt
 //! * [`cancel`]: how somebody outside ends an attempt, and why
 //! * [`report`]: what one attempt takes and what it answers
+//!
+//! How it works, in the order of one attempt:
+//! * `engine`, `module`: how wasmtime is set up; a module, compiled and pre-linked once
+//! * `slots`, `ticker`: room for so many attempts; what makes time pass for them
+//! * `attempt`, `state`: one attempt, and what the host knows of it while it runs
+//! * `memory`, `excerpt`, `logbook`: the bounds on memory, error text and log
+//! * `abi`, `wasi`: what a guest may call
+//! * `classify`: from what happened to one outcome
 
+mod abi;
+mod attempt;
 pub mod cancel;
+pub mod check;
+mod classify;
+mod engine;
+mod error;
+mod excerpt;
+mod imports;
 pub mod limits;
+mod logbook;
+mod memory;
+mod module;
 pub mod report;
+pub mod sandbox;
+mod slots;
+mod state;
+mod ticker;
+mod wasi;
 
 pub use afresh_protocol::{ErrorRecord, Outcome, OutcomeKind, TaskPolicy, Usage};
 pub use cancel::{Cancel, Reason};
+pub use check::{ModuleInfo, ModuleKind, check};
+pub use engine::SandboxConfig;
+pub use error::{ModuleError, SandboxError};
 pub use limits::Limits;
+pub use module::TaskModule;
 pub use report::{Call, LogLine, Report};
+pub use sandbox::{InUse, Sandbox};

@@ -1,0 +1,99 @@
+//! What a module may import: names and core signatures. Known without an engine, so that a module can be checked
+//! before anything is compiled; a test holds these tables and the linker together.
+
+use afresh_protocol::abi;
+use wasmparser::{FuncType, ValType};
+
+/// The signature of an allowed import as `params:results`, one letter a value (`i` i32, `I` i64, `f` f32, `F` f64);
+/// `None` where nothing of that name may be imported.
+pub(crate) fn signature(module: &str, name: &str) -> Option<&'static str> {
+    let table = match module {
+        abi::NAMESPACE => AFRESH,
+        abi::WASI_NAMESPACE => WASI,
+        _ => return None,
+    };
+    table.iter().find(|(known, _)| *known == name).map(|(_, signature)| *signature)
+}
+
+/// The signature of a function type in the same letters.
+pub(crate) fn letters(ty: &FuncType) -> String {
+    let letter = |ty: &ValType| match ty {
+        ValType::I32 => 'i',
+        ValType::I64 => 'I',
+        ValType::F32 => 'f',
+        ValType::F64 => 'F',
+        ValType::V128 => 'v',
+        ValType::Ref(_) => 'r',
+    };
+    let params: String = ty.params().iter().map(letter).collect();
+    let results: String = ty.results().iter().map(letter).collect();
+    format!("{params}:{results}")
+}
+
+/// A sentence's worth of what is allowed.
+pub(crate) fn allowed() -> String {
+    let ours: Vec<_> = AFRESH.iter().map(|(name, _)| *name).collect();
+    format!("the functions of `{}` and `{}` ({})", abi::WASI_NAMESPACE, abi::NAMESPACE, ours.join(", "))
+}
+
+/// [`abi::NAMESPACE`].
+pub(crate) const AFRESH: &[(&str, &str)] = &[
+    ("payload_len", ":i"),
+    ("payload_read", "iii:i"),
+    ("reply_write", "ii:"),
+    ("error_write", "ii:"),
+    ("verdict", "iI:"),
+    ("log", "iii:"),
+    ("progress", "F:"),
+    ("deadline_left_us", ":I"),
+];
+
+/// [`abi::WASI_NAMESPACE`]: preview 1, whole.
+pub(crate) const WASI: &[(&str, &str)] = &[
+    ("args_get", "ii:i"),
+    ("args_sizes_get", "ii:i"),
+    ("clock_res_get", "ii:i"),
+    ("clock_time_get", "iIi:i"),
+    ("environ_get", "ii:i"),
+    ("environ_sizes_get", "ii:i"),
+    ("fd_advise", "iIIi:i"),
+    ("fd_allocate", "iII:i"),
+    ("fd_close", "i:i"),
+    ("fd_datasync", "i:i"),
+    ("fd_fdstat_get", "ii:i"),
+    ("fd_fdstat_set_flags", "ii:i"),
+    ("fd_fdstat_set_rights", "iII:i"),
+    ("fd_filestat_get", "ii:i"),
+    ("fd_filestat_set_size", "iI:i"),
+    ("fd_filestat_set_times", "iIIi:i"),
+    ("fd_pread", "iiiIi:i"),
+    ("fd_prestat_dir_name", "iii:i"),
+    ("fd_prestat_get", "ii:i"),
+    ("fd_pwrite", "iiiIi:i"),
+    ("fd_read", "iiii:i"),
+    ("fd_readdir", "iiiIi:i"),
+    ("fd_renumber", "ii:i"),
+    ("fd_seek", "iIii:i"),
+    ("fd_sync", "i:i"),
+    ("fd_tell", "ii:i"),
+    ("fd_write", "iiii:i"),
+    ("path_create_directory", "iii:i"),
+    ("path_filestat_get", "iiiii:i"),
+    ("path_filestat_set_times", "iiiiIIi:i"),
+    ("path_link", "iiiiiii:i"),
+    ("path_open", "iiiiiIIii:i"),
+    ("path_readlink", "iiiiii:i"),
+    ("path_remove_directory", "iii:i"),
+    ("path_rename", "iiiiii:i"),
+    ("path_symlink", "iiiii:i"),
+    ("path_unlink_file", "iii:i"),
+    ("poll_oneoff", "iiii:i"),
+    ("proc_exit", "i:"),
+    ("proc_raise", "i:i"),
+    ("random_get", "ii:i"),
+    ("sched_yield", ":i"),
+    ("sock_accept", "iii:i"),
+    ("sock_recv", "iiiiii:i"),
+    ("sock_send", "iiiii:i"),
+    ("sock_shutdown", "ii:i"),
+];

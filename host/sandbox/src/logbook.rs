@@ -1,0 +1,135 @@
+//! What a guest logs: the newest lines within a bound, and a count of everything.
+
+use std::collections::VecDeque;
+
+use afresh_protocol::abi::LogLevel;
+use afresh_protocol::error::elision;
+
+use crate::report::LogLine;
+
+/// Bytes of one line that are kept; what follows is counted and dropped.
+const MAX_LINE: usize = 8 << 10;
+
+/// The newest lines within `room` bytes. A line costs its text and the room of its record, so that a million empty lines
+/// are bounded too.
+pub(crate) struct LogBook {
+    room: usize,
+    lines: VecDeque<LogLine>,
+    used: usize,
+    total: u64,
+}
+
+impl LogBook {
+    pub(crate) fn new(room: usize) -> Self {
+        Self { room, lines: VecDeque::new(), used: 0, total: 0 }
+    }
+
+    /// Adds one line; its text may be of any length.
+    pub(crate) fn line(&mut self, level: LogLevel, text: &[u8]) {
+        self.total += text.len() as u64;
+        let kept = &text[..text.len().min(MAX_LINE)];
+        self.keep(level, kept, text.len() - kept.len());
+    }
+
+    /// Bytes logged, kept or not.
+    pub(crate) fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// The newest lines, oldest first.
+    pub(crate) fn into_lines(self) -> Vec<LogLine> {
+        self.lines.into()
+    }
+
+    fn keep(&mut self, level: LogLevel, text: &[u8], missing: usize) {
+        let mut text = String::from_utf8_lossy(text).into_owned();
+        if missing > 0 {
+            text += elision(missing as u64).trim_ascii_end();
+        }
+        let cost = |text: &str| text.len() + size_of::<LogLine>();
+        if cost(&text) > self.room {
+            return;
+        }
+        self.used += cost(&text);
+        self.lines.push_back(LogLine { level, text });
+        while self.used > self.room {
+            let Some(oldest) = self.lines.pop_front() else { break };
+            self.used -= cost(&oldest.text);
+        }
+    }
+}
+
+/// Makes lines out of a stream of bytes, such as a guest's stderr.
+#[derive(Default)]
+pub(crate) struct Lines {
+    start: Vec<u8>,
+    missing: usize,
+}
+
+impl Lines {
+    /// Adds `bytes` to the stream; every line that ends in them goes into `book`.
+    pub(crate) fn push(&mut self, bytes: &[u8], book: &mut LogBook) {
+        book.total += bytes.len() as u64;
+        for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
+            let text = piece.strip_suffix(b"\n").unwrap_or(piece);
+            let kept = text.len().min(MAX_LINE - self.start.len());
+            self.start.extend_from_slice(&text[..kept]);
+            self.missing += text.len() - kept;
+            if text.len() < piece.len() {
+                self.end_line(book);
+            }
+        }
+    }
+
+    /// The stream is over: what has no line end is a line as well.
+    pub(crate) fn finish(&mut self, book: &mut LogBook) {
+        if !self.start.is_empty() {
+            self.end_line(book);
+        }
+    }
+
+    fn end_line(&mut self, book: &mut LogBook) {
+        let text = self.start.strip_suffix(b"\r").unwrap_or(&self.start);
+        book.keep(LogLevel::Info, text, self.missing);
+        self.start.clear();
+        self.missing = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(book: LogBook) -> Vec<String> {
+        book.into_lines().into_iter().map(|line| line.text).collect()
+    }
+
+    #[test]
+    fn the_newest_lines_stay_and_all_are_counted() {
+        let mut book = LogBook::new(10 * (size_of::<LogLine>() + 2));
+        (0..99).for_each(|n| book.line(LogLevel::Warn, format!("{n:02}").as_bytes()));
+        assert_eq!(book.total(), 198);
+        assert_eq!(texts(book), (89..99).map(|n| n.to_string()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_stream_becomes_lines_however_it_comes() {
+        for size in [1, 2, 3, 100] {
+            let (mut book, mut lines) = (LogBook::new(4096), Lines::default());
+            b"one\r\n\ntwo\nthree".chunks(size).for_each(|piece| lines.push(piece, &mut book));
+            lines.finish(&mut book);
+            assert_eq!(book.total(), 15);
+            assert_eq!(texts(book), ["one", "", "two", "three"]);
+        }
+    }
+
+    #[test]
+    fn a_line_without_end_is_cut_and_says_so() {
+        let (mut book, mut lines) = (LogBook::new(64 << 10), Lines::default());
+        (0..1000).for_each(|_| lines.push(&[b'x'; 1000], &mut book));
+        lines.finish(&mut book);
+        assert_eq!(book.total(), 1_000_000);
+        let text = texts(book).pop().unwrap();
+        assert!(text.len() < MAX_LINE + 64 && text.ends_with("bytes cut]…"), "{}", text.len());
+    }
+}

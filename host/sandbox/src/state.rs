@@ -1,0 +1,171 @@
+//! What the host knows of one attempt while it runs: the payload going in, what comes out, the walls, and why it ended.
+
+use std::time::{Duration, Instant};
+
+use afresh_protocol::abi::Verdict;
+use wasmtime_wasi::p1::WasiP1Ctx;
+
+use crate::cancel::{Cancel, Reason};
+use crate::check::ModuleKind;
+use crate::excerpt::Excerpt;
+use crate::limits::Limits;
+use crate::logbook::{Lines, LogBook};
+use crate::memory::MemoryWall;
+use crate::report::Call;
+use crate::wasi;
+
+/// Bytes that are worked on between two looks at the deadline.
+const CHUNK: usize = 1 << 20;
+
+/// One attempt.
+pub(crate) struct State {
+    pub(crate) kind: ModuleKind,
+    pub(crate) wasi: WasiP1Ctx,
+    pub(crate) payload: Vec<u8>,
+    /// How far a plain command has read its stdin.
+    pub(crate) read: usize,
+    pub(crate) reply: Vec<u8>,
+    /// Bytes of the reply, including those that went over its limit.
+    pub(crate) reply_bytes: u64,
+    /// The text of an SDK module's error, or a plain command's stderr.
+    pub(crate) error: Excerpt,
+    pub(crate) verdict: Option<(Verdict, Option<Duration>)>,
+    pub(crate) log: LogBook,
+    pub(crate) progress: Option<f64>,
+    pub(crate) memory: MemoryWall,
+    pub(crate) limits: Limits,
+    /// Why the host ended the attempt, where it did.
+    pub(crate) end: Option<End>,
+    /// The guest's monotonic clock starts here, and so does the time limit.
+    pub(crate) started: Instant,
+    stdout: Lines,
+    stderr: Lines,
+    cancel: Cancel,
+}
+
+/// Why the host ended an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Cancelled(Reason),
+    TimedOut,
+    /// The reply went over its limit.
+    LongReply,
+    /// A host function was called in a way it must not be; a sentence about the guest.
+    Misuse(String),
+}
+
+/// Travels through wasmtime when the host ends an attempt; the reason is in [`State::end`].
+#[derive(Debug, thiserror::Error)]
+#[error("ended by the host")]
+pub(crate) struct Stop;
+
+impl State {
+    pub(crate) fn new(kind: ModuleKind, call: Call, limits: &Limits, cancel: &Cancel) -> Self {
+        let started = Instant::now();
+        Self {
+            kind,
+            wasi: wasi::context(&call, started),
+            payload: call.payload,
+            read: 0,
+            reply: Vec::new(),
+            reply_bytes: 0,
+            error: Excerpt::new(limits.error),
+            verdict: None,
+            log: LogBook::new(limits.log),
+            progress: None,
+            memory: MemoryWall::new(limits.memory),
+            limits: limits.clone(),
+            end: None,
+            started,
+            stdout: Lines::default(),
+            stderr: Lines::default(),
+            cancel: cancel.clone(),
+        }
+    }
+
+    /// Looks at the cancel flag and the deadline.
+    pub(crate) fn check(&mut self) -> Result<(), Stop> {
+        if let Some(reason) = self.cancel.reason() {
+            return Err(self.stop(End::Cancelled(reason)));
+        }
+        if self.left().is_zero() {
+            return Err(self.stop(End::TimedOut));
+        }
+        Ok(())
+    }
+
+    /// What is left of the time limit.
+    pub(crate) fn left(&self) -> Duration {
+        self.limits.timeout.saturating_sub(self.started.elapsed())
+    }
+
+    /// Ends the attempt; the first reason stands.
+    pub(crate) fn stop(&mut self, end: End) -> Stop {
+        self.end.get_or_insert(end);
+        Stop
+    }
+
+    /// Parks the guest, but not past its deadline, and not when it is cancelled.
+    pub(crate) fn pause(&mut self, span: Duration) -> Result<(), Stop> {
+        self.cancel.sleep(span.min(self.left()));
+        self.check()
+    }
+
+    /// Adds to the reply.
+    pub(crate) fn write_reply(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+        self.reply_bytes += bytes.len() as u64;
+        if bytes.len() > self.limits.output.saturating_sub(self.reply.len()) {
+            return Err(self.stop(End::LongReply));
+        }
+        self.reply.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Adds to the error's text.
+    pub(crate) fn write_error(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+        for chunk in bytes.chunks(CHUNK) {
+            self.check()?;
+            self.error.push(chunk);
+        }
+        Ok(())
+    }
+
+    /// What the guest writes to its stdout.
+    pub(crate) fn write_stdout(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+        if self.kind == ModuleKind::Command {
+            return self.write_reply(bytes);
+        }
+        for chunk in bytes.chunks(CHUNK) {
+            self.check()?;
+            self.stdout.push(chunk, &mut self.log);
+        }
+        Ok(())
+    }
+
+    /// What the guest writes to its stderr.
+    pub(crate) fn write_stderr(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+        for chunk in bytes.chunks(CHUNK) {
+            self.check()?;
+            self.stderr.push(chunk, &mut self.log);
+            if self.kind == ModuleKind::Command {
+                self.error.push(chunk);
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills `bytes` with random ones.
+    pub(crate) fn fill_random(&mut self, bytes: &mut [u8]) -> Result<(), Stop> {
+        for chunk in bytes.chunks_mut(CHUNK) {
+            self.check()?;
+            rand::fill(chunk);
+        }
+        Ok(())
+    }
+
+    /// Lines without a line end are lines too.
+    pub(crate) fn finish_lines(&mut self) {
+        self.stdout.finish(&mut self.log);
+        self.stderr.finish(&mut self.log);
+    }
+}
