@@ -3,6 +3,7 @@
 
 mod leasing;
 mod outages;
+mod producers;
 mod refusals;
 mod waking;
 

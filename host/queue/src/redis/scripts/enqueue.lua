@@ -9,6 +9,8 @@
 -- Errors   INVALID with a sentence; nothing was accepted
 -- States   (none) → queued, scheduled
 local FIELDS, PRIORITY_STEP, LATEST = 6, 2^40, 2^53
+-- The least that each option may be.
+local OPTIONS = { max_attempts = 1, min_backoff_ms = 0, max_backoff_ms = 0, timeout_ms = 1, memory = 1 }
 
 local function whole(text)
   local n = string.find(text, '^%-?%d+$') and tonumber(text)
@@ -36,6 +38,15 @@ local function fault(at)
     if not fine or type(value) ~= 'table' or not string.find(options, '^%s*{') then
       return 'its options must be a JSON object, or empty'
     end
+    for option, setting in pairs(value) do
+      local least = OPTIONS[option]
+      if not least then
+        return 'its option `' .. option .. '` is not one of max_attempts, min_backoff_ms, max_backoff_ms, timeout_ms, memory'
+      end
+      if type(setting) ~= 'number' or setting < least or setting > 2^64 or setting ~= math.floor(setting) then
+        return 'its option `' .. option .. '` must be a whole number, at least ' .. least
+      end
+    end
   end
 end
 
@@ -55,6 +66,10 @@ if not now then
 end
 
 local last = redis.call('INCRBY', KEYS[4], count) - count
+-- Whole numbers as text: Redis would print a number of Lua's as a double, which is slow.
+local function text(number) return string.format('%d', number) end
+local accepted_at = text(now)
+
 local created, queued, scheduled = {}, {}, {}
 local earliest
 for i = 1, count do
@@ -66,18 +81,18 @@ for i = 1, count do
   else
     local later = run_at and run_at > now
     local record = {
-      key, 'v', '1', 'state', later and 'scheduled' or 'queued', 'at', now, 'task', ARGV[at + 1], 'payload', ARGV[at + 2],
+      key, 'v', '1', 'state', later and 'scheduled' or 'queued', 'at', accepted_at, 'task', ARGV[at + 1], 'payload', ARGV[at + 2],
     }
-    if later then record[#record + 1] = 'run_at'; record[#record + 1] = run_at end
-    if priority and priority ~= 0 then record[#record + 1] = 'priority'; record[#record + 1] = priority end
+    if later then record[#record + 1] = 'run_at'; record[#record + 1] = text(run_at) end
+    if priority and priority ~= 0 then record[#record + 1] = 'priority'; record[#record + 1] = text(priority) end
     if options ~= '' then record[#record + 1] = 'options'; record[#record + 1] = options end
     redis.call('HSET', unpack(record))
     if later then
-      scheduled[#scheduled + 1] = run_at
+      scheduled[#scheduled + 1] = text(run_at)
       scheduled[#scheduled + 1] = id
       earliest = math.min(earliest or run_at, run_at)
     else
-      queued[#queued + 1] = last + i - (priority or 0) * PRIORITY_STEP
+      queued[#queued + 1] = text(last + i - (priority or 0) * PRIORITY_STEP)
       queued[#queued + 1] = id
     end
     created[i] = 1

@@ -21,7 +21,8 @@ local reply = { now, count == max and 1 or 0, 0 }
 if count == 0 then return reply end
 
 local token = redis.call('INCRBY', KEYS[4], count) - count
-local prefix, ends, worker = KEYS[1] .. ':', now + tonumber(ARGV[4]), ARGV[5]
+-- Whole numbers as text: Redis would print a number of Lua's as a double, which is slow.
+local prefix, ends, worker = KEYS[1] .. ':', string.format('%d', now + tonumber(ARGV[4])), ARGV[5]
 local running, bytes, has_some = {}, 0, tonumber(ARGV[6]) > 0
 for i = 1, count do
   local id, score = popped[2 * i - 1], popped[2 * i]
@@ -39,7 +40,8 @@ for i = 1, count do
     end
     bytes = bytes + size
     local starts = (tonumber(job[8]) or 0) + 1
-    redis.call('HSET', key, 'state', 'running', 'token', token + i, 'worker', worker, 'starts', starts, 'score', score)
+    redis.call('HSET', key, 'state', 'running', 'token', string.format('%d', token + i), 'worker', worker, 'starts',
+      starts, 'score', score)
     running[#running + 1] = ends
     running[#running + 1] = id
     reply[#reply + 1] = {

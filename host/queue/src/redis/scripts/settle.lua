@@ -15,6 +15,10 @@ if not now then
   now = time[1] * 1000000 + time[2]
 end
 
+-- Whole numbers as text: Redis would print a number of Lua's as a double, which is slow.
+local function text(number) return string.format('%d', number) end
+local at = text(now)
+
 local gone, entries, reply = {}, {}, {}
 local function enter(index, score, id)
   local list = entries[index] or {}
@@ -36,22 +40,21 @@ for i = 2, #ARGV, FIELDS do
     else
       local state, field, value
       if verb == 'complete' then
-        state, field, value = 'succeeded', 'finished', now
-        enter(7, now + span, id)
-        redis.call('HSET', key, 'reply', ARGV[i + 4])
+        state, field, value = 'succeeded', 'finished', at
+        enter(7, text(now + span), id)
       elseif verb == 'bury' then
-        state, field, value = 'dead', 'finished', now
-        enter(8, now, id)
+        state, field, value = 'dead', 'finished', at
+        enter(8, at, id)
       elseif verb == 'cancel' then
-        state, field, value = 'cancelled', 'finished', now
-        enter(9, now + span, id)
+        state, field, value = 'cancelled', 'finished', at
+        enter(9, text(now + span), id)
       elseif verb == 'retry' and span > 0 then
-        state, field, value = 'scheduled', 'run_at', now + span
-        enter(3, now + span, id)
+        state, field, value = 'scheduled', 'run_at', text(now + span)
+        enter(3, value, id)
       elseif verb == 'retry' then
         local priority = tonumber(redis.call('HGET', key, 'priority') or 0)
-        state, field, value = 'queued', 'run_at', now
-        enter(2, redis.call('INCR', KEYS[4]) - priority * PRIORITY_STEP, id)
+        state, field, value = 'queued', 'run_at', at
+        enter(2, text(redis.call('INCR', KEYS[4]) - priority * PRIORITY_STEP), id)
       else
         -- Release: the place it had.
         local score = redis.call('HGET', key, 'score')
@@ -59,7 +62,7 @@ for i = 2, #ARGV, FIELDS do
         enter(2, score, id)
       end
       redis.call('HSET', key, 'state', state, 'token', '', field, value, 'starts', ARGV[i + 5], 'failures', ARGV[i + 6],
-        'waits', ARGV[i + 7], 'outcome', ARGV[i + 8], 'history', ARGV[i + 9])
+        'waits', ARGV[i + 7], 'outcome', ARGV[i + 8], 'history', ARGV[i + 9], 'reply', ARGV[i + 4])
     end
   end
 end
