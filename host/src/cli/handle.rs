@@ -54,10 +54,9 @@ impl Handle {
         let advice = "start it, or name another one with --broker or AFRESH_BROKER";
         let url = &self.url;
         match tokio::time::timeout(patience, call).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error @ BrokerError::Unavailable(_))) => Err(anyhow!("{url} cannot be reached: {error}; {advice}")),
-            Ok(Err(error @ BrokerError::Invalid(_))) => Err(error.into()),
-            Ok(Err(error)) => Err(anyhow!("{url} does not serve: {error}")),
+            // A broker's own words name it already.
+            Ok(Err(error @ BrokerError::Unavailable(_))) if !url.is_embedded() => Err(anyhow!("{error}; {advice}")),
+            Ok(answer) => Ok(answer?),
             Err(_) => Err(anyhow!("{url} has not answered within {} s; {advice}", patience.as_secs())),
         }
     }

@@ -1,0 +1,11 @@
+//! The operator's verbs as a person meets them: the built program, on a SQLite file and on a real Redis.
+//!
+//! * `cli`: the program on a broker of its own, and a stand-in for its worker
+//! * `enqueue`, `jobs`, `dead`: what the verbs do
+//! * `wrong`: what they say when something is wrong
+
+mod cli;
+mod dead;
+mod enqueue;
+mod jobs;
+mod wrong;
