@@ -1,0 +1,113 @@
+//! Holds the absences that ARCHITECTURE.md promises, over every line of code: who may name whom. `deny.toml` holds the
+//! same over the lock file; this says it at the line, and says it of words that are no dependency.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Words that must not stand in the code, or the manifest, of a folder.
+struct Absence {
+    folder: &'static str,
+    words: &'static [&'static str],
+    why: &'static str,
+}
+
+const ABSENCES: [Absence; 6] = [
+    Absence {
+        folder: "host/queue",
+        words: &["wasmtime", "afresh_sandbox", "afresh-sandbox"],
+        why: "to a queue an outcome is data, whatever made it",
+    },
+    Absence {
+        folder: "host/sandbox",
+        words: &[
+            "afresh_queue",
+            "afresh-queue",
+            "redis",
+            "rusqlite",
+            "JobId",
+            "Lease",
+            "RetryPolicy",
+            "Settlement",
+            "Broker",
+        ],
+        why: "a sandbox runs a module and knows no job, no queue and no retry",
+    },
+    Absence {
+        folder: "guest-sdk",
+        words: &["tokio", "wasmtime", "redis", "rusqlite", "afresh_queue", "afresh_sandbox"],
+        why: "a task links nothing of the host",
+    },
+    Absence { folder: "host/src", words: &["wasmtime", "redis", "rusqlite"], why: "each is named by one crate alone" },
+    Absence { folder: "tests/src", words: &["wasmtime", "rusqlite"], why: "each is named by one crate alone" },
+    Absence { folder: "examples", words: &["tokio", "wasmtime"], why: "an example is an ordinary guest" },
+];
+
+#[test]
+fn nobody_names_whom_he_must_not() {
+    let mut seen = 0;
+    let mut found = Vec::new();
+    for absence in &ABSENCES {
+        for file in code_of(&root().join(absence.folder)) {
+            let text = fs::read_to_string(&file).unwrap();
+            seen += 1;
+            for (line, word) in named(&text, absence.words) {
+                found.push(format!("{}:{line}: `{word}`: {}", file.display(), absence.why));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    assert!(seen > 30, "only {seen} files were looked at: did folders move?");
+}
+
+#[test]
+fn the_queue_and_the_sandbox_meet_in_one_file() {
+    let meet = |file: &PathBuf| {
+        let text = fs::read_to_string(file).unwrap();
+        !named(&text, &["afresh_queue"]).is_empty() && !named(&text, &["afresh_sandbox"]).is_empty()
+    };
+    let meeting: Vec<_> = code_of(&root().join("host/src")).into_iter().filter(meet).collect();
+    assert!(meeting.len() <= 1, "they meet in {meeting:?}");
+}
+
+#[test]
+fn a_forbidden_word_is_found_in_code_and_manifests_but_not_in_comments_or_parts_of_words() {
+    let words = ["redis", "Lease"];
+    let text = "use redis::Client;\n// no redis here\n/// nor a Lease\nlet rediscover = Release; # redis\nredis = \"1\"\n\"redis://a\"";
+    assert_eq!(named(text, &words), [(1, "redis"), (5, "redis")]);
+}
+
+/// The lines of `text`, from 1, whose code names one of `words`.
+fn named<'a>(text: &str, words: &[&'a str]) -> Vec<(usize, &'a str)> {
+    let mut found = Vec::new();
+    for (line, code) in (1..).zip(text.lines()) {
+        // The scheme of a URL names no crate.
+        let code = code.replace("redis://", "");
+        let code = without_comment(&code);
+        let names: Vec<_> = code.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '-').collect();
+        found.extend(words.iter().filter(|word| names.contains(word)).map(|&word| (line, word)));
+    }
+    found
+}
+
+fn without_comment(line: &str) -> &str {
+    let end = line.find("//").into_iter().chain(line.find("# ")).min().unwrap_or(line.len());
+    &line[..end]
+}
+
+/// Every Rust file and manifest under `folder`, without what was built there.
+fn code_of(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("target") {
+            files.extend(code_of(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") || path.ends_with("Cargo.toml") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
