@@ -11,7 +11,7 @@ fn a_job_is_enqueued_and_found_again() {
         let job = cli.show(&id);
         let facts = [&job["task"], &job["queue"], &job["state"], &job["priority"], &job["payload_bytes"]];
         assert_eq!(facts.map(ToString::to_string), ["\"shout\"", "\"mail\"", "\"queued\"", "-7", "5"]);
-        assert_eq!(cli.ids(&["job", "ls"]), [id.clone()]);
+        assert_eq!(cli.ids(&["job", "ls"]), std::slice::from_ref(&id));
         assert!(cli.run(&["job", "show", &id]).ok().contains(&format!("afresh job cancel {id}")));
         assert!(cli.run(&["queue", "ls"]).ok().contains("mail"));
     });
