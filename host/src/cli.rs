@@ -8,10 +8,12 @@ use anyhow::Context as _;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::compiler::COMPILE_VERB;
 use crate::config::Config;
 use crate::telemetry;
 
 mod act;
+mod compile_module;
 mod config;
 mod dead;
 mod enqueue;
@@ -21,6 +23,7 @@ pub mod output;
 mod page;
 pub mod payload;
 mod queue;
+mod worker;
 
 pub use output::Output;
 pub use payload::Payload;
@@ -70,11 +73,14 @@ pub enum LogFormat {
 
 #[derive(Subcommand)]
 enum Verb {
+    Worker(worker::Args),
     Enqueue(Box<enqueue::Args>),
     Job(job::Args),
     Dead(dead::Args),
     Queue(queue::Args),
     Config(config::Args),
+    #[command(name = COMPILE_VERB, hide = true)]
+    CompileModule,
 }
 
 /// What a verb works with: the common flags and the configuration they lead to.
@@ -141,11 +147,13 @@ fn run(Cli { common, verb }: Cli) -> anyhow::Result<ExitCode> {
     // Made by the verbs that need it: the others must work where the operator's file is wrong.
     let session = || Session::new(common);
     match verb {
+        Verb::Worker(args) => worker::run(&session()?, &args),
         Verb::Enqueue(args) => enqueue::run(&session()?, *args),
         Verb::Job(args) => job::run(&session()?, args),
         Verb::Dead(args) => dead::run(&session()?, args),
         Verb::Queue(args) => queue::run(&session()?, args),
         Verb::Config(args) => config::run(output, args),
+        Verb::CompileModule => compile_module::run(),
     }
 }
 

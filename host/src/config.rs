@@ -42,6 +42,8 @@ pub struct Config {
 pub struct WorkerConfig {
     /// The folder of task modules.
     pub tasks: PathBuf,
+    /// The private folder that compiled modules are kept in.
+    pub cache: PathBuf,
     /// The queues to serve, in this order.
     pub queues: Vec<String>,
     /// Slots; 0 is one for each core.
@@ -139,7 +141,11 @@ impl Config {
         Ok(config)
     }
 
-    fn check(&self) -> anyhow::Result<()> {
+    /// Checks what the types cannot say; for whoever lays flags over a configuration.
+    ///
+    /// # Errors
+    /// Which key cannot be, and what can.
+    pub fn check(&self) -> anyhow::Result<()> {
         anyhow::ensure!(
             self.worker.lease >= Duration::from_secs(1),
             "worker.lease is {}, use 1s or more",

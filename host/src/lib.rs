@@ -3,8 +3,24 @@
 //!
 //! * [`cli`]: the command line, one file a verb
 //! * [`config`]: `afresh.toml`, its defaults, and what wins over what
+//! * [`worker`]: takes jobs, runs them in slots, settles them
+//! * [`attempt`]: from a lease to what is to be settled; the one file where queue and sandbox meet
+//! * [`terms`]: the limits and the retry policy one job runs under
+//! * [`registry`]: the task modules of a folder, taken up again when a file changes
+//! * [`compiler`]: compiles modules in a child process, and keeps the code
+//! * [`machine`]: what this machine has to give
+//! * [`setup`]: puts a worker together
+//! * [`shutdown`]: the end as a value
 //! * [`telemetry`]: logs for people and for machines
 
+pub mod attempt;
 pub mod cli;
+pub mod compiler;
 pub mod config;
+pub mod machine;
+pub mod registry;
+pub mod setup;
+pub mod shutdown;
 pub mod telemetry;
+pub mod terms;
+pub mod worker;

@@ -1,0 +1,43 @@
+//! What this machine has to give: memory and cores, as the cgroup sees them where there is one.
+
+use std::fs;
+
+/// Bytes of memory this process may use: the smallest of the machine's and every enclosing cgroup's (version 2).
+pub fn memory() -> u64 {
+    let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| total_of(&text)).unwrap_or(u64::MAX);
+    cgroup_limits().chain([machine]).min().unwrap_or(machine)
+}
+
+/// How many threads can run at the same time.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn total_of(meminfo: &str) -> Option<u64> {
+    let kib: u64 =
+        meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024)
+}
+
+fn cgroup_limits() -> impl Iterator<Item = u64> {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let path = own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default().to_owned();
+    let depth = path.split('/').filter(|part| !part.is_empty()).count();
+    (0..=depth).filter_map(move |levels| {
+        let folder: Vec<_> = path.split('/').filter(|part| !part.is_empty()).take(levels).collect();
+        let file = format!("/sys/fs/cgroup/{}/memory.max", folder.join("/"));
+        // `max` is no number, and no limit.
+        fs::read_to_string(file).ok()?.trim().parse().ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_has_memory() {
+        assert_eq!(total_of("MemTotal:       24046520 kB\nMemFree: 1 kB\n"), Some(24_046_520 * 1024));
+        assert!((1 << 20..u64::MAX).contains(&memory()));
+    }
+}

@@ -1,0 +1,241 @@
+//! The task modules of one folder: checked, compiled once, found by task, and taken up again when a file changes.
+//! Attempts under way hold the module they started with; a bad new file keeps the old module and says so.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+use std::time::SystemTime;
+
+use afresh_protocol::TaskPolicy;
+use afresh_sandbox::{ModuleKind, TaskModule};
+
+use crate::compiler::Compiler;
+use crate::config::Config;
+
+mod watch;
+
+pub use watch::{report, watch};
+
+/// A task and the module that holds it.
+pub struct Entry {
+    /// The module.
+    pub module: TaskModule,
+    /// What the task asks for.
+    pub policy: TaskPolicy,
+    /// The file it came from.
+    pub file: PathBuf,
+}
+
+/// What a task's name leads to.
+pub enum Found {
+    /// A module that can be run.
+    Ready(Arc<Entry>),
+    /// Nothing that can be run, and the sentence that says why.
+    Missing(String),
+}
+
+/// The task modules of one folder.
+pub struct Registry {
+    folder: PathBuf,
+    compiler: Compiler,
+    config: Config,
+    shelves: RwLock<Shelves>,
+}
+
+#[derive(Default)]
+struct Shelves {
+    files: BTreeMap<PathBuf, Shelf>,
+    tasks: HashMap<String, Arc<Entry>>,
+}
+
+/// One file of the folder.
+#[derive(Clone)]
+struct Shelf {
+    /// Its time and length when it was read: the same again is not read again.
+    stamp: (SystemTime, u64),
+    /// The newest module of it that could be loaded.
+    module: Option<TaskModule>,
+    /// What is wrong with the file as it is now.
+    fault: Option<String>,
+}
+
+/// What a scan of the folder found new.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A module was loaded, for the first time or again.
+    Loaded {
+        /// The file.
+        file: PathBuf,
+        /// Its digest.
+        digest: String,
+        /// Its tasks.
+        tasks: Vec<String>,
+    },
+    /// A file cannot be loaded; the module it held before, if any, stays.
+    Refused {
+        /// The file.
+        file: PathBuf,
+        /// Why, in a sentence.
+        why: String,
+        /// Whether an older module of this file goes on serving.
+        keeps_old: bool,
+    },
+    /// A file is gone, and its tasks with it.
+    Removed {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Two files hold a task of the same name; the first by file name serves it.
+    Clash {
+        /// The task.
+        task: String,
+        /// The file that serves it.
+        serves: PathBuf,
+        /// The file whose task of that name is not reached.
+        hidden: PathBuf,
+    },
+}
+
+impl Registry {
+    /// A registry over `folder`, empty until [`Registry::scan`].
+    pub fn new(folder: impl Into<PathBuf>, compiler: Compiler, config: Config) -> Self {
+        Self { folder: folder.into(), compiler, config, shelves: RwLock::default() }
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The operator's configuration, which terms are made from.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The module that holds a task.
+    pub fn find(&self, task: &str) -> Found {
+        let shelves = self.read();
+        if let Some(entry) = shelves.tasks.get(task) {
+            return Found::Ready(entry.clone());
+        }
+        let stem = |file: &Path| file.file_stem().is_some_and(|stem| stem == task);
+        let broken = shelves.files.iter().find(|(file, shelf)| stem(file) && shelf.fault.is_some());
+        Found::Missing(match broken {
+            Some((file, shelf)) => format!("{}: {}", file.display(), shelf.fault.as_deref().unwrap_or_default()),
+            None => format!(
+                "there is no task `{task}` in {}; put its module there (`afresh build --out {}`), or correct the name",
+                self.folder.display(),
+                self.folder.display()
+            ),
+        })
+    }
+
+    /// Every task's name, sorted.
+    pub fn tasks(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.read().tasks.keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    /// Looks at the folder, loads what is new or changed, forgets what is gone. Call it from one thread at a time: two
+    /// scans at once would only do the same work twice.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn scan(&self) -> std::io::Result<Vec<Change>> {
+        let mut changes = Vec::new();
+        let before = self.read().files.clone();
+        let mut files = BTreeMap::new();
+        for (file, stamp) in modules_in(&self.folder)? {
+            let known = before.get(&file);
+            let shelf = match known {
+                Some(shelf) if shelf.stamp == stamp => shelf.clone(),
+                _ => self.load(&file, stamp, known, &mut changes),
+            };
+            files.insert(file, shelf);
+        }
+        let gone = before.keys().filter(|file| !files.contains_key(*file));
+        changes.extend(gone.map(|file| Change::Removed { file: file.clone() }));
+        if !changes.is_empty() {
+            let tasks = index(&files, &mut changes);
+            *self.shelves.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Shelves { files, tasks };
+        }
+        Ok(changes)
+    }
+
+    fn load(&self, file: &Path, stamp: (SystemTime, u64), known: Option<&Shelf>, changes: &mut Vec<Change>) -> Shelf {
+        let old = known.and_then(|shelf| shelf.module.clone());
+        let loaded = std::fs::read(file)
+            .map_err(|error| format!("failed to read it: {error}"))
+            .and_then(|wasm| self.compiler.load(&wasm).map_err(|error| error.to_string()));
+        match loaded {
+            Ok(module) => {
+                let info = module.info();
+                let same = old.as_ref().is_some_and(|old| old.info().digest == info.digest);
+                if !same || known.is_some_and(|shelf| shelf.fault.is_some()) {
+                    let tasks = names_of(&module, file);
+                    changes.push(Change::Loaded { file: file.to_owned(), digest: info.digest.clone(), tasks });
+                }
+                Shelf { stamp, module: Some(module), fault: None }
+            }
+            Err(why) => {
+                let keeps_old = old.is_some();
+                changes.push(Change::Refused { file: file.to_owned(), why: why.clone(), keeps_old });
+                Shelf { stamp, module: old, fault: Some(why) }
+            }
+        }
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Shelves> {
+        // Replaced as a whole, so a panic elsewhere cannot leave it half-written.
+        self.shelves.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// The `.wasm` files of a folder with their time and length, by name.
+fn modules_in(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, (SystemTime, u64)>> {
+    let mut files = BTreeMap::new();
+    for item in std::fs::read_dir(folder)? {
+        let path = item?.path();
+        if path.extension().is_none_or(|extension| extension != "wasm") {
+            continue;
+        }
+        // A file that vanished since, or a link to nowhere, is simply not there.
+        if let Ok(meta) = std::fs::metadata(&path)
+            && meta.is_file()
+        {
+            files.insert(path, (meta.modified().unwrap_or(SystemTime::UNIX_EPOCH), meta.len()));
+        }
+    }
+    Ok(files)
+}
+
+/// The tasks of a module: what it declares, or the file's stem.
+fn names_of(module: &TaskModule, file: &Path) -> Vec<String> {
+    policies_of(module, file).into_iter().map(|policy| policy.task).collect()
+}
+
+fn policies_of(module: &TaskModule, file: &Path) -> Vec<TaskPolicy> {
+    let info = module.info();
+    let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    match info.kind {
+        ModuleKind::Sdk if !info.tasks.is_empty() => info.tasks.clone(),
+        _ => vec![TaskPolicy { task: stem, ..TaskPolicy::default() }],
+    }
+}
+
+fn index(files: &BTreeMap<PathBuf, Shelf>, changes: &mut Vec<Change>) -> HashMap<String, Arc<Entry>> {
+    let mut tasks: HashMap<String, Arc<Entry>> = HashMap::new();
+    for (file, module) in files.iter().filter_map(|(file, shelf)| Some((file, shelf.module.as_ref()?))) {
+        for policy in policies_of(module, file) {
+            if let Some(first) = tasks.get(&policy.task) {
+                let (task, serves) = (policy.task, first.file.clone());
+                changes.push(Change::Clash { task, serves, hidden: file.clone() });
+                continue;
+            }
+            let entry = Entry { module: module.clone(), policy: policy.clone(), file: file.clone() };
+            tasks.insert(policy.task, Arc::new(entry));
+        }
+    }
+    tasks
+}

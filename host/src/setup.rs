@@ -1,0 +1,69 @@
+//! Puts a worker together: sandbox, compiler, registry, budget. What `afresh worker` and `afresh dev` share.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use afresh_sandbox::{Sandbox, SandboxConfig};
+use anyhow::Context as _;
+
+use crate::attempt::Workshop;
+use crate::compiler::Compiler;
+use crate::config::Config;
+use crate::machine;
+use crate::registry::{self, Registry};
+use crate::worker::budget::Budget;
+use crate::worker::unique_name;
+
+/// Of the machine's memory, what guests may take together where nobody says otherwise.
+const BUDGET_PERCENT: u64 = 80;
+
+/// How many slots a configuration means.
+pub fn slots(config: &Config) -> usize {
+    match config.worker.concurrency {
+        0 => machine::cores(),
+        slots => slots,
+    }
+}
+
+/// The sandbox a configuration means.
+///
+/// # Errors
+/// When this machine cannot run one.
+pub fn sandbox(config: &Config) -> anyhow::Result<Sandbox> {
+    let asked =
+        SandboxConfig { slots: slots(config), max_memory: config.limits.memory.as_u64(), ..SandboxConfig::default() };
+    let sandbox = Sandbox::new(&asked).map_err(|error| anyhow::anyhow!("failed to {error}"))?;
+    if let Some(why) = sandbox.on_demand() {
+        tracing::warn!("instances are made one by one, which is slower: {why}");
+    }
+    Ok(sandbox)
+}
+
+/// Everything the slots of a worker share, with the folder's modules loaded. Proves first that a module that loops for
+/// ever is stopped here.
+///
+/// # Errors
+/// When the folder is missing, the cache cannot be private, or this machine cannot stop a looping module.
+pub fn workshop(config: &Config, tasks: &Path) -> anyhow::Result<Workshop> {
+    anyhow::ensure!(
+        tasks.is_dir(),
+        "the tasks folder {} is not there; build tasks into it (`afresh build --out {}`), or name another with --tasks",
+        tasks.display(),
+        tasks.display()
+    );
+    let sandbox = sandbox(config)?;
+    sandbox.self_test().map_err(|error| anyhow::anyhow!("failed to {error}"))?;
+    let compiler = Compiler::in_child(sandbox.clone(), &cache_folder(config))?;
+    let registry = Registry::new(tasks, compiler, config.clone());
+    let changes = registry.scan().with_context(|| format!("failed to read the tasks folder {}", tasks.display()))?;
+    changes.iter().for_each(registry::report);
+    let budget = match config.worker.memory_budget.as_u64() {
+        0 => machine::memory() / 100 * BUDGET_PERCENT,
+        bytes => bytes,
+    };
+    Ok(Workshop { worker: unique_name(), sandbox, registry: Arc::new(registry), budget: Budget::new(budget) })
+}
+
+fn cache_folder(config: &Config) -> PathBuf {
+    config.worker.cache.clone()
+}

@@ -1,0 +1,247 @@
+//! A worker: one running host process. Its loop reads *take slots, lease, run, decide, settle*.
+//!
+//! * [`slots`]: the threads that guests run on, one attempt at a time each
+//! * [`in_flight`]: the leases this worker holds, from lease to settlement
+//! * [`settler`]: decides what becomes of ended attempts, and settles them in batches
+//! * [`heartbeat`]: extends the leases
+//! * [`budget`]: the memory guests may take together
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use afresh_protocol::OutcomeKind;
+use afresh_queue::{Broker, BrokerError, Lease, LeaseRequest};
+use afresh_sandbox::{Cancel, Reason};
+use anyhow::Context as _;
+use tokio::sync::mpsc;
+
+use crate::attempt::{Attempt, Ended, Workshop};
+use crate::shutdown::Shutdown;
+
+pub mod agenda;
+pub mod backoff;
+pub mod budget;
+pub mod heartbeat;
+pub mod in_flight;
+pub mod settler;
+pub mod slots;
+
+use agenda::Agenda;
+use backoff::Backoff;
+use heartbeat::Heartbeat;
+use in_flight::InFlight;
+use settler::Settler;
+use slots::Slots;
+
+/// Even with nothing announced, look after the queues this often: records age, and announcements can be lost.
+const AT_LEAST_EVERY: Duration = Duration::from_secs(1);
+
+/// The most bytes of payloads and histories one lease brings.
+const LEASE_BYTES: usize = 16 << 20;
+
+/// How long, after the attempts were interrupted, their settlements may take before the process ends all the same.
+const LAST_GRACE: Duration = Duration::from_secs(5);
+
+/// How a worker works.
+#[derive(Clone, Debug)]
+pub struct WorkerSettings {
+    /// The queues to serve, in this order.
+    pub queues: Vec<String>,
+    /// Slots: attempts at the same time.
+    pub slots: usize,
+    /// How long a lease lasts without a heartbeat.
+    pub lease: Duration,
+    /// How long attempts may go on after the shutdown has begun.
+    pub shutdown_timeout: Duration,
+    /// Whether to end once nothing is queued, scheduled or running.
+    pub burst: bool,
+}
+
+/// One running host process.
+pub struct Worker {
+    broker: Arc<dyn Broker>,
+    shop: Arc<Workshop>,
+    settings: WorkerSettings,
+    in_flight: Arc<InFlight>,
+    agenda: Arc<Agenda>,
+}
+
+impl Worker {
+    /// A worker that takes jobs from `broker` and runs them in `shop`.
+    pub fn new(broker: Arc<dyn Broker>, shop: Arc<Workshop>, settings: WorkerSettings) -> Self {
+        let in_flight = Arc::new(InFlight::new(settings.slots));
+        Self { broker, shop, settings, in_flight, agenda: Arc::default() }
+    }
+
+    /// Works until the shutdown, or, in a burst, until there is nothing left to do. Every lease is given back or settled
+    /// before this returns, unless the broker cannot be reached: then they will come back as *lost*.
+    ///
+    /// # Errors
+    /// When a thread cannot be started, or the broker can never serve.
+    pub async fn run(self, mut shutdown: Shutdown) -> anyhow::Result<()> {
+        let (ended, arrivals) = mpsc::unbounded_channel();
+        let slots = Slots::start(self.settings.slots, self.shop.clone(), ended.clone())
+            .context("failed to start the slots' threads")?;
+        let settler = Settler::new(self.broker.clone(), self.in_flight.clone(), self.agenda.clone());
+        let settler = tokio::spawn(settler.run(arrivals));
+        let heartbeat = Heartbeat::new(self.broker.clone(), self.in_flight.clone(), self.settings.lease);
+        let heartbeat = tokio::spawn(heartbeat.run());
+
+        let result = self.work(&slots, &ended, &mut shutdown).await;
+
+        self.wind_down(&slots).await;
+        slots.stop();
+        drop(ended);
+        if tokio::time::timeout(LAST_GRACE, settler).await.is_err() {
+            tracing::warn!("the broker did not take the last settlements; these attempts will come back as lost");
+        }
+        heartbeat.abort();
+        result
+    }
+
+    /// Leases and hands out until the shutdown begins.
+    async fn work(
+        &self,
+        slots: &Slots,
+        ended: &mpsc::UnboundedSender<Ended>,
+        shutdown: &mut Shutdown,
+    ) -> anyhow::Result<()> {
+        let mut trouble = Backoff::default();
+        while !shutdown.has_begun() {
+            match self.tick(slots, ended).await {
+                Ok(Next::Again) => trouble.over("the broker answers again"),
+                Ok(Next::Finished) => return Ok(()),
+                Ok(Next::Wait(at_most)) => {
+                    trouble.over("the broker answers again");
+                    tokio::select! {
+                        () = self.wait(at_most) => {}
+                        () = shutdown.begun() => {}
+                    }
+                }
+                Err(error) if error.is_transient() => {
+                    let pause = trouble.pause("failed to take jobs", &error);
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = shutdown.begun() => {}
+                    }
+                }
+                Err(error) => return Err(error).context("failed to take jobs"),
+            }
+        }
+        Ok(())
+    }
+
+    /// One round: look after the queues if it is time, then lease as much as there is room for.
+    async fn tick(&self, slots: &Slots, ended: &mpsc::UnboundedSender<Ended>) -> Result<Next, BrokerError> {
+        let room = self.in_flight.room();
+        let leased = if room == 0 { Vec::new() } else { self.broker.lease(&self.request(room)).await? };
+        let (asked, got) = (room, leased.len());
+        for lease in leased {
+            self.start(lease, slots);
+        }
+        if room > 0 && got == asked {
+            return Ok(Next::Again);
+        }
+        if self.agenda.is_due() && self.look_after(ended).await? > 0 {
+            return Ok(Next::Again);
+        }
+        if self.settings.burst && self.in_flight.is_empty() && self.nothing_left().await? {
+            return Ok(Next::Finished);
+        }
+        Ok(Next::Wait(self.agenda.until()))
+    }
+
+    fn start(&self, lease: Lease, slots: &Slots) {
+        let cancel = Cancel::new();
+        self.in_flight.add(lease.reference(), cancel.clone());
+        slots.hand(Attempt { lease, cancel, arrived: Instant::now() });
+    }
+
+    /// Makes due jobs available, and takes over expired leases. Answers how many jobs there are to take now.
+    async fn look_after(&self, ended: &mpsc::UnboundedSender<Ended>) -> Result<usize, BrokerError> {
+        // Cleared first: what is announced from here on is due again.
+        self.agenda.begin_round(AT_LEAST_EVERY);
+        for lease in self.broker.reap(&self.request(64)).await? {
+            tracing::warn!(
+                job = %lease.job.id, task = lease.job.task, worker = lease.previous_worker.as_deref(),
+                "attempt lost: its lease expired"
+            );
+            self.in_flight.add(lease.reference(), Cancel::new());
+            // The settler only goes away after this loop.
+            let _ = ended.send(Ended::lost(lease, &self.shop));
+        }
+        let promoted = self.broker.promote(&self.settings.queues).await?;
+        if let Some(next) = promoted.next {
+            self.agenda.at_latest(next);
+        }
+        Ok(promoted.moved)
+    }
+
+    /// Waits until there may be something to do: room, jobs, or the agenda.
+    async fn wait(&self, at_most: Duration) {
+        let announced = async {
+            if self.in_flight.room() == 0 {
+                std::future::pending::<()>().await;
+            }
+            self.broker.wait(&self.settings.queues, at_most).await;
+            // It may have been a job for later: only a look tells.
+            self.agenda.at_latest(Duration::ZERO);
+        };
+        tokio::select! {
+            () = announced => {}
+            () = tokio::time::sleep(at_most) => {}
+            () = self.in_flight.changed() => {}
+            () = self.agenda.changed() => {}
+        }
+    }
+
+    async fn nothing_left(&self) -> Result<bool, BrokerError> {
+        let queues = self.broker.queues().await?;
+        let mine = queues.iter().filter(|counts| self.settings.queues.contains(&counts.queue));
+        Ok(mine.map(|counts| counts.scheduled + counts.queued + counts.running).sum::<u64>() == 0)
+    }
+
+    /// Lets attempts finish up to the time-out, then interrupts them; what never started goes back at once.
+    async fn wind_down(&self, slots: &Slots) {
+        slots.drain();
+        let running = self.in_flight.len();
+        if running > 0 {
+            let timeout = humantime::format_duration(self.settings.shutdown_timeout);
+            tracing::info!("waiting up to {timeout} for {running} attempts");
+        }
+        if tokio::time::timeout(self.settings.shutdown_timeout, self.in_flight.emptied()).await.is_err() {
+            let left = self.in_flight.cancel_all(Reason::Shutdown);
+            tracing::warn!("interrupted {left} attempts: their jobs go back without losing an attempt");
+            let _ = tokio::time::timeout(LAST_GRACE, self.in_flight.emptied()).await;
+        }
+    }
+
+    fn request(&self, max: usize) -> LeaseRequest {
+        LeaseRequest {
+            queues: self.settings.queues.clone(),
+            max,
+            max_bytes: LEASE_BYTES,
+            worker: self.shop.worker.clone(),
+            duration: self.settings.lease,
+        }
+    }
+}
+
+/// What a round leads to.
+enum Next {
+    Again,
+    Wait(Duration),
+    Finished,
+}
+
+/// A name for this start of this process: host, process id, and a part no other start has.
+pub fn unique_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host: String = host.trim().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(40).collect();
+    format!("{host}-{}-{}", std::process::id(), afresh_queue::JobId::fresh().as_str()[10..].to_lowercase())
+}
+
+/// Whether an outcome is worth a line that an operator sees by default.
+fn is_news(outcome: OutcomeKind) -> bool {
+    !matches!(outcome, OutcomeKind::Succeeded | OutcomeKind::Snoozed)
+}

@@ -1,0 +1,142 @@
+//! Decides what becomes of ended attempts, and settles them many at once. Off the slots' threads, so that a slow broker
+//! never holds a slot; what waits here is bounded by the leases the worker may hold.
+
+use std::sync::Arc;
+
+use afresh_protocol::OutcomeKind;
+use afresh_queue::{Broker, BrokerError, Settle, Settled, Settlement};
+use tokio::sync::mpsc;
+
+use super::agenda::Agenda;
+use super::backoff::Backoff;
+use super::in_flight::InFlight;
+use crate::attempt::Ended;
+
+/// The most settlements in one round trip.
+const BATCH: usize = 128;
+
+/// Settles ended attempts.
+pub struct Settler {
+    broker: Arc<dyn Broker>,
+    in_flight: Arc<InFlight>,
+    agenda: Arc<Agenda>,
+}
+
+impl Settler {
+    /// A settler that has nothing to do yet.
+    pub fn new(broker: Arc<dyn Broker>, in_flight: Arc<InFlight>, agenda: Arc<Agenda>) -> Self {
+        Self { broker, in_flight, agenda }
+    }
+
+    /// Settles what arrives until nobody sends any more.
+    pub async fn run(self, mut arrivals: mpsc::UnboundedReceiver<Ended>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        while arrivals.recv_many(&mut batch, BATCH).await > 0 {
+            let settles: Vec<_> = batch.drain(..).map(|ended| self.decide(ended)).collect();
+            self.settle(&settles).await;
+        }
+    }
+
+    fn decide(&self, ended: Ended) -> Settle {
+        let Ended { lease, outcome, record, retry, log, late_us } = ended;
+        if record.usage.wall_us > 0 {
+            self.in_flight.learn(record.usage.wall_us);
+        }
+        // Handed back before it started: nothing happened that history should tell.
+        let traceless = outcome.kind() == OutcomeKind::Interrupted && record.started_at.is_none();
+        let reference = lease.reference();
+        let mut history = lease.job.history;
+        let kind = outcome.kind();
+        let (settlement, counters) = retry.decide(outcome, lease.job.counters, &mut rand::rng());
+        for line in log {
+            tracing::debug!(job = %reference.id, task = lease.job.task, level = ?line.level, "guest: {}", line.text.escape_debug());
+        }
+        say(&reference.id, &lease.job.task, &record, &settlement, late_us);
+        if !traceless {
+            history.push(record);
+        }
+        Settle { lease: reference, settlement, counters, history, outcome: kind }
+    }
+
+    /// Writes settlements, for as long as it takes. Repeating one that was carried out is harmless: it is stale then.
+    async fn settle(&self, settles: &[Settle]) {
+        let mut trouble = Backoff::default();
+        loop {
+            match self.broker.settle(settles).await {
+                Ok(settled) => {
+                    trouble.over("the broker takes settlements again");
+                    self.note(settles, &settled);
+                    return;
+                }
+                Err(error) if error.is_transient() => {
+                    tokio::time::sleep(trouble.pause("failed to settle attempts", &error)).await;
+                }
+                Err(error) => return self.settle_one_by_one(settles, &error).await,
+            }
+        }
+    }
+
+    /// One bad settlement must not hold the others back: each is tried by itself, and what cannot be written is left to
+    /// its lease, which will expire as *lost*.
+    async fn settle_one_by_one(&self, settles: &[Settle], error: &BrokerError) {
+        for settle in settles {
+            match self.broker.settle(std::slice::from_ref(settle)).await {
+                Ok(settled) => self.note(std::slice::from_ref(settle), &settled),
+                Err(own) => {
+                    let error = if settles.len() == 1 { error } else { &own };
+                    tracing::error!(job = %settle.lease.id, "failed to settle an attempt, it will come back as lost: {error}");
+                    self.in_flight.remove([&settle.lease]);
+                }
+            }
+        }
+    }
+
+    fn note(&self, settles: &[Settle], settled: &[Settled]) {
+        for (settle, settled) in settles.iter().zip(settled) {
+            match (settled, &settle.settlement) {
+                (Settled::Stale, _) => {
+                    tracing::warn!(job = %settle.lease.id, "an attempt ended after its lease was lost; it changed nothing");
+                }
+                (Settled::Done, Settlement::Retry { delay }) => self.agenda.at_latest(*delay),
+                (Settled::Done, _) => {}
+            }
+        }
+        self.in_flight.remove(settles.iter().map(|settle| &settle.lease));
+    }
+}
+
+/// The line an operator reads: what became of an attempt, and what happens next.
+fn say(
+    job: &afresh_queue::JobId,
+    task: &str,
+    record: &afresh_queue::AttemptRecord,
+    settlement: &Settlement,
+    late_us: i64,
+) {
+    let next_in_ms = match settlement {
+        Settlement::Retry { delay } => Some(delay.as_secs_f64() * 1e3),
+        _ => None,
+    };
+    // Of a long error the log takes a line; the whole record is in the job's history.
+    let error: Option<String> = record.error.as_ref().map(|error| error.message.escape_debug().take(300).collect());
+    let usage = &record.usage;
+    if super::is_news(record.outcome) || tracing::enabled!(tracing::Level::DEBUG) {
+        tracing::info!(
+            %job,
+            task,
+            attempt = record.number,
+            outcome = record.outcome.as_str(),
+            error,
+            wall_us = usage.wall_us,
+            cpu_us = usage.cpu_us,
+            peak_memory_bytes = usage.peak_memory_bytes,
+            started_at = record.started_at.map(|at| at.to_string()),
+            late_us,
+            next_in_ms,
+            "attempt finished"
+        );
+    }
+    if *settlement == Settlement::Bury {
+        tracing::error!(%job, task, "the job is dead: look with `afresh dead show {job}`, run it again with `afresh dead retry {job}`");
+    }
+}

@@ -1,0 +1,93 @@
+//! The threads that guests run on. They never do anything else: no timer, no broker, no heartbeat shares a thread with a
+//! guest, so a guest can keep its own thread busy and nothing more.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender};
+use tokio::sync::mpsc;
+
+use crate::attempt::{Attempt, Ended, Workshop};
+
+/// Stack of a slot's thread in bytes: 512 KiB for the guest, the rest for host functions.
+const STACK: usize = 2 << 20;
+
+/// A worker's slots.
+#[derive(Debug)]
+pub struct Slots {
+    attempts: Sender<Attempt>,
+    draining: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Slots {
+    /// Starts one thread a slot; each ended attempt goes to `ended`.
+    ///
+    /// # Errors
+    /// When the system has no thread to give.
+    pub fn start(count: usize, shop: Arc<Workshop>, ended: mpsc::UnboundedSender<Ended>) -> std::io::Result<Self> {
+        // Unbounded, but never long: the worker leases no more than it has room for.
+        let (attempts, waiting) = crossbeam_channel::unbounded();
+        let draining = Arc::new(AtomicBool::new(false));
+        let threads = (0..count)
+            .map(|number| {
+                let slot = Slot {
+                    waiting: waiting.clone(),
+                    draining: draining.clone(),
+                    shop: shop.clone(),
+                    ended: ended.clone(),
+                };
+                std::thread::Builder::new()
+                    .name(format!("afresh-slot-{number}"))
+                    .stack_size(STACK)
+                    .spawn(move || slot.run())
+            })
+            .collect::<std::io::Result<_>>()?;
+        Ok(Self { attempts, draining, threads })
+    }
+
+    /// Hands an attempt to the next free slot.
+    pub fn hand(&self, attempt: Attempt) {
+        // The threads only go away in `stop`, which takes this away too.
+        let _ = self.attempts.send(attempt);
+    }
+
+    /// From now on attempts that have not started are given back.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends the threads that have nothing to run. One that still runs a guest is left to its end, which the guest's
+    /// deadline bounds.
+    pub fn stop(self) {
+        drop(self.attempts);
+        for thread in self.threads.into_iter().filter(JoinHandle::is_finished) {
+            // A panic has been reported by the thread itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// One slot.
+struct Slot {
+    waiting: Receiver<Attempt>,
+    draining: Arc<AtomicBool>,
+    shop: Arc<Workshop>,
+    ended: mpsc::UnboundedSender<Ended>,
+}
+
+impl Slot {
+    fn run(self) {
+        for attempt in &self.waiting {
+            let ended = if self.draining.load(Ordering::Relaxed) || attempt.cancel.reason().is_some() {
+                attempt.give_back(&self.shop)
+            } else {
+                attempt.run(&self.shop)
+            };
+            if self.ended.send(ended).is_err() {
+                return;
+            }
+        }
+    }
+}
