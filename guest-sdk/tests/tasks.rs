@@ -42,6 +42,9 @@ fn own_error(number: String) -> Result<i32, ParseIntError> {
     min_backoff = "250ms",
     max_backoff = "1h"
 )]
+fn everything() {}
+
+#[task]
 fn r#loop() {}
 
 mod elsewhere {
@@ -81,8 +84,9 @@ fn the_function_is_found_where_it_is_imported_and_stays_callable() {
 #[test]
 fn the_policy_is_a_line_of_the_tasks_section() {
     assert_eq!(<nothing as Declared>::TASK.policy, "{\"task\":\"nothing\"}\n");
+    assert_eq!(<r#loop as Declared>::TASK.policy, "{\"task\":\"loop\"}\n");
     assert_eq!(
-        <r#loop as Declared>::TASK.policy,
+        <everything as Declared>::TASK.policy,
         "{\"task\":\"everything-1\",\"max_attempts\":5,\"timeout_ms\":90000,\"memory\":67108864,\"fuel\":1000000,\
          \"min_backoff_ms\":250,\"max_backoff_ms\":3600000}\n"
     );
