@@ -1,6 +1,7 @@
 //! The embedded broker: one SQLite file, which survives `kill -9` and may be used by several processes at once.
 //!
-//! * `store`: the file, and the one thread that touches it
+//! * `store`: the one thread that touches the file
+//! * `file`: the file itself: opened, configured, made new, or refused
 //! * `schema.sql`: the tables
 //! * `verbs`: each verb of [`Broker`], as one transaction
 //! * `inspect`: what people ask, and do by hand
@@ -8,6 +9,7 @@
 //! * `errors`: what SQLite says, in a sentence
 
 mod errors;
+mod file;
 mod inspect;
 mod record;
 mod store;
@@ -102,7 +104,7 @@ impl Broker for SqliteBroker {
         for job in &jobs {
             job.validate(PAYLOAD_CEILING).map_err(BrokerError::Invalid)?;
         }
-        let enqueued = self.store.write(move |file, now| verbs::enqueue(file, now, jobs)).await?;
+        let enqueued = self.store.write(move |file, now| verbs::enqueue(file, now, &jobs)).await?;
         self.written.notify_waiters();
         Ok(enqueued)
     }

@@ -1,38 +1,24 @@
-//! The file and the one thread that touches it. SQLite's calls block, and one writer at a time is all it has, so the
-//! calls queue up for a thread of their own: none of them ever holds up the async runtime.
+//! The one thread that touches the file. SQLite's calls block, and one writer at a time is all it has, so the calls queue
+//! up for a thread of their own: none of them ever holds up the async runtime. While the disk syncs one transaction, the
+//! writes that arrive gather for the next: many producers share one sync.
 
-use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, Sender};
 
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Error, ErrorCode, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::errors::explain;
+use super::file;
 use crate::broker::BrokerError;
 use crate::clock::{Clock, Timestamp};
 
-/// Marks a file as ours ("afrs"), so that another program's database is never touched.
-const APPLICATION_ID: i32 = 0x6166_7273;
-
-/// The version of `schema.sql`.
-const SCHEMA_VERSION: i32 = 1;
-
-/// How long a call waits for another process that writes.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How large the write-ahead log may stay after a checkpoint, in bytes.
-const LOG_SIZE: i64 = 64 * 1024 * 1024;
-
-/// How many prepared statements are kept.
-const STATEMENTS: usize = 64;
-
-type Call = Box<dyn FnOnce(&mut Connection) + Send>;
+/// The most calls that are answered by one transaction.
+const GROUP: usize = 64;
 
 /// A hand on the thread that owns the connection. The thread ends with the last hand.
 pub(super) struct Store {
-    calls: mpsc::Sender<Call>,
-    clock: Clock,
+    calls: Sender<Call>,
     /// What messages call the file.
     place: String,
 }
@@ -41,13 +27,13 @@ impl Store {
     /// Opens the file (`None`: memory), and creates it and its folder where they are missing.
     pub(super) async fn open(path: Option<PathBuf>, clock: Clock) -> Result<Self, BrokerError> {
         let place = path.as_ref().map_or("the store in memory".to_owned(), |path| path.display().to_string());
-        let (calls, todo) = mpsc::channel::<Call>();
+        let (calls, todo) = mpsc::channel();
         let (opened, is_open) = oneshot::channel();
         let name = place.clone();
-        let thread = move || match connect(path.as_deref(), &name) {
-            Ok(mut connection) => {
+        let thread = move || match file::open(path.as_deref(), &name) {
+            Ok(connection) => {
                 let _ = opened.send(Ok(()));
-                todo.into_iter().for_each(|call| call(&mut connection));
+                serve(connection, &clock, &todo);
             }
             Err(error) => {
                 let _ = opened.send(Err(error));
@@ -58,7 +44,7 @@ impl Store {
             .spawn(thread)
             .map_err(|error| BrokerError::Unavailable(format!("the embedded broker gets no thread: {error}")))?;
         is_open.await.unwrap_or_else(|_| Err(gone(&place)))?;
-        Ok(Self { calls, clock, place })
+        Ok(Self { calls, place })
     }
 
     /// What messages call the file.
@@ -66,26 +52,14 @@ impl Store {
         &self.place
     }
 
-    /// The time that a test has set, or this machine's.
-    pub(super) fn now(clock: &Clock) -> Timestamp {
-        clock.fixed().unwrap_or_else(Timestamp::now)
-    }
-
-    /// Runs `work` in one transaction, which is on the disk when this returns. The lock is taken at its beginning, so
-    /// that it never fails half way because another process wrote in between; and *now* is read after that, so that a
-    /// wait for the lock makes no lease shorter.
+    /// Runs `work` in a transaction, alone or with others, which is on the disk when this returns; maybe a second time,
+    /// if the first was rolled back.
     pub(super) async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Transaction<'_>, Timestamp) -> rusqlite::Result<T> + Send + 'static,
+        work: impl FnMut(&Transaction<'_>, Timestamp) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, BrokerError> {
-        let clock = self.clock.clone();
-        self.call(move |connection| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let answer = work(&transaction, Self::now(&clock))?;
-            transaction.commit()?;
-            Ok(answer)
-        })
-        .await
+        let (done, answer) = oneshot::channel();
+        self.answer(Call::Write(Box::new(Writing { work, answer: None, done })), answer).await
     }
 
     /// Runs `work` on one consistent view of the file, without any lock that a writer would wait for.
@@ -93,28 +67,27 @@ impl Store {
         &self,
         work: impl FnOnce(&Connection, Timestamp) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, BrokerError> {
-        let clock = self.clock.clone();
-        self.call(move |connection| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
-            work(&transaction, Self::now(&clock))
-        })
-        .await
+        let (done, answer) = oneshot::channel();
+        let call = Call::Read(Box::new(move |connection, now| {
+            let view = connection.transaction_with_behavior(TransactionBehavior::Deferred);
+            // Whoever asked may have gone away: then nobody is told.
+            let _ = done.send(view.and_then(|view| work(&view, now)));
+        }));
+        self.answer(call, answer).await
     }
 
     /// A number that changes when another process has written. Our own writes leave it as it is.
     pub(super) async fn foreign_writes(&self) -> Result<i64, BrokerError> {
-        self.call(|connection| connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))).await
+        let (done, answer) = oneshot::channel();
+        // Not in a transaction, whose view of the file would stand still.
+        let call = Call::Read(Box::new(move |connection, _| {
+            let number = connection.prepare_cached("PRAGMA data_version");
+            let _ = done.send(number.and_then(|mut number| number.query_row([], |row| row.get(0))));
+        }));
+        self.answer(call, answer).await
     }
 
-    async fn call<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, BrokerError> {
-        let (done, answer) = oneshot::channel();
-        let call = Box::new(move |connection: &mut Connection| {
-            // Whoever asked may have gone away: then the work is done all the same, and nobody is told.
-            let _ = done.send(work(connection));
-        });
+    async fn answer<T>(&self, call: Call, answer: oneshot::Receiver<rusqlite::Result<T>>) -> Result<T, BrokerError> {
         self.calls.send(call).map_err(|_| gone(&self.place))?;
         answer.await.map_err(|_| gone(&self.place))?.map_err(|error| explain(&error, &self.place))
     }
@@ -125,66 +98,93 @@ fn gone(place: &str) -> BrokerError {
     BrokerError::Unusable(format!("the thread that owns {place} has ended: restart this program, and report it"))
 }
 
-fn connect(path: Option<&Path>, place: &str) -> Result<Connection, BrokerError> {
-    if let Some(folder) = path.and_then(Path::parent) {
-        std::fs::create_dir_all(folder).map_err(|error| {
-            BrokerError::Unusable(format!("the folder {} cannot be made: {error}", folder.display()))
-        })?;
+enum Call {
+    Read(Read),
+    Write(Box<dyn Write>),
+}
+
+/// A call that reads, and answers by itself.
+type Read = Box<dyn FnOnce(&mut Connection, Timestamp) + Send>;
+
+/// A call that writes: run first, and answered when it is known whether its transaction reached the disk.
+trait Write: Send {
+    fn run(&mut self, transaction: &Transaction<'_>, now: Timestamp) -> rusqlite::Result<()>;
+    fn finish(self: Box<Self>, committed: rusqlite::Result<()>);
+}
+
+struct Writing<W, T> {
+    work: W,
+    answer: Option<T>,
+    done: oneshot::Sender<rusqlite::Result<T>>,
+}
+
+impl<W, T> Write for Writing<W, T>
+where
+    W: FnMut(&Transaction<'_>, Timestamp) -> rusqlite::Result<T> + Send,
+    T: Send,
+{
+    fn run(&mut self, transaction: &Transaction<'_>, now: Timestamp) -> rusqlite::Result<()> {
+        self.answer = Some((self.work)(transaction, now)?);
+        Ok(())
     }
-    let connected = path.map_or_else(Connection::open_in_memory, Connection::open);
-    let mut connection = connected.map_err(|error| explain(&error, place))?;
-    configure(&connection).map_err(|error| explain(&error, place))?;
-    migrate(&mut connection, place)?;
-    Ok(connection)
+
+    fn finish(self: Box<Self>, committed: rusqlite::Result<()>) {
+        let answer = match (committed, self.answer) {
+            (Ok(()), Some(answer)) => Ok(answer),
+            (Ok(()), None) => return,
+            (Err(error), _) => Err(error),
+        };
+        // Whoever asked may have gone away: then it is done all the same, and nobody is told.
+        let _ = self.done.send(answer);
+    }
 }
 
-fn configure(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    write_ahead(connection)?;
-    // Every commit reaches the disk before it is acknowledged.
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update_and_check(None, "journal_size_limit", LOG_SIZE, |_| Ok(()))
-}
-
-/// Switches to a write-ahead log, so that readers and the writer never wait for each other. While another process does
-/// the same, SQLite does not wait but answers that the file is busy.
-fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
-    let deadline = Instant::now() + BUSY_TIMEOUT;
-    loop {
-        match connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())) {
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < deadline => {
-                std::thread::sleep(Duration::from_millis(5));
+/// The thread's loop: takes what waits, reads first, then writes all in one transaction.
+fn serve(mut connection: Connection, clock: &Clock, todo: &Receiver<Call>) {
+    while let Ok(first) = todo.recv() {
+        let mut writes = Vec::new();
+        for call in std::iter::once(first).chain(todo.try_iter()).take(GROUP) {
+            match call {
+                Call::Read(read) => read(&mut connection, now(clock)),
+                Call::Write(write) => writes.push(write),
             }
-            result => return result,
         }
+        write_all(&mut connection, clock, writes);
     }
 }
 
-/// Makes the tables in a new file; refuses a file of another program or of a newer version of this one.
-fn migrate(connection: &mut Connection, place: &str) -> Result<(), BrokerError> {
-    let said = |error: rusqlite::Error| explain(&error, place);
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(said)?;
-    let number = |pragma| transaction.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0)).map_err(said);
-    let (application, version) = (number("application_id")?, number("user_version")?);
-    let tables: i64 =
-        transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(said)?;
-    match (application, version) {
-        (APPLICATION_ID, SCHEMA_VERSION) => return Ok(()),
-        (APPLICATION_ID, newer) => {
-            return Err(BrokerError::Unusable(format!(
-                "{place} was written by a newer Afresh (its version is {newer}, this program knows {SCHEMA_VERSION}): \
-                 upgrade this program, or name another file"
-            )));
-        }
-        (0, 0) if tables == 0 => {}
-        _ => {
-            return Err(BrokerError::Unusable(format!("{place} is a database of another program: name another file")));
+/// Writes together, for one sync of the disk; if that fails, each by itself, so that no call fails for another's reason.
+fn write_all(connection: &mut Connection, clock: &Clock, mut writes: Vec<Box<dyn Write>>) {
+    if writes.len() > 1 {
+        match transact(connection, clock, &mut writes) {
+            Ok(()) => return writes.into_iter().for_each(|write| write.finish(Ok(()))),
+            // Each by itself would wait as long again, one after the other.
+            Err(Error::SqliteFailure(failure, text)) if failure.code == ErrorCode::DatabaseBusy => {
+                return writes
+                    .into_iter()
+                    .for_each(|write| write.finish(Err(Error::SqliteFailure(failure, text.clone()))));
+            }
+            Err(_) => {}
         }
     }
-    transaction.execute_batch(include_str!("schema.sql")).map_err(said)?;
-    transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(said)?;
-    transaction.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(said)?;
-    transaction.commit().map_err(said)
+    for mut write in writes {
+        let committed = transact(connection, clock, std::slice::from_mut(&mut write));
+        write.finish(committed);
+    }
+}
+
+/// One transaction. Its lock is taken at its beginning, so that it never fails half way because another process wrote in
+/// between; and *now* is read after that, so that a wait for the lock makes no lease shorter.
+fn transact(connection: &mut Connection, clock: &Clock, writes: &mut [Box<dyn Write>]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let now = now(clock);
+    for write in writes {
+        write.run(&transaction, now)?;
+    }
+    transaction.commit()
+}
+
+/// The time that a test has set, or this machine's.
+fn now(clock: &Clock) -> Timestamp {
+    clock.fixed().unwrap_or_else(Timestamp::now)
 }

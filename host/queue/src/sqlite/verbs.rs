@@ -16,7 +16,7 @@ use crate::policy::{KEEP_CANCELLED, Settlement};
 /// at one instant do not keep everybody else waiting.
 const PROMOTED_AT_ONCE: i64 = 10_000;
 
-pub(super) fn enqueue(file: &Transaction<'_>, now: Timestamp, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>> {
+pub(super) fn enqueue(file: &Transaction<'_>, now: Timestamp, jobs: &[NewJob]) -> Result<Vec<Enqueued>> {
     let mut insert = file.prepare_cached(
         "INSERT INTO jobs (id, queue, task, state, priority, place, options, payload_bytes, enqueued_at, run_at)
          VALUES (:id, :queue, :task, :state, :priority, :place, :options, :bytes, :now, :run_at)
@@ -38,7 +38,7 @@ pub(super) fn enqueue(file: &Transaction<'_>, now: Timestamp, jobs: Vec<NewJob>)
         if created {
             insert_payload.execute((file.last_insert_rowid(), &job.payload))?;
         }
-        enqueued.push(Enqueued { id: job.id, created });
+        enqueued.push(Enqueued { id: job.id.clone(), created });
     }
     places.write()?;
     Ok(enqueued)

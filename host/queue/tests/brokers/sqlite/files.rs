@@ -1,6 +1,7 @@
 //! Files that are not ours, damaged, locked, or full of what has passed.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use afresh_queue::sqlite::SqliteBroker;
@@ -119,4 +120,36 @@ async fn a_file_does_not_grow_with_the_jobs_that_have_passed() {
     }
     let (early, late) = (sizes[14], sizes[29]);
     assert!(late <= early + 256 * 1024, "it grew from {early} to {late} bytes: {sizes:?}");
+}
+
+#[tokio::test]
+async fn a_call_that_fails_does_not_fail_those_beside_it() {
+    let (_folder, file) = folder();
+    let broker = Arc::new(open(&file).await.unwrap());
+    broker.enqueue(vec![job("bad").queue("broken")]).await.unwrap();
+    let mut other = Connection::open(&file).unwrap();
+    other.execute("UPDATE jobs SET id = 'not an id'", []).unwrap();
+    // While another process holds the lock, calls gather; then they share one transaction.
+    let lock = other.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
+    let calls: Vec<_> = (0..30)
+        .map(|n| {
+            let broker = Arc::clone(&broker);
+            tokio::spawn(async move {
+                if n % 10 == 5 {
+                    broker.lease(&request("broken", 1)).await.map(drop)
+                } else {
+                    broker.enqueue(vec![job(&n.to_string())]).await.map(drop)
+                }
+            })
+        })
+        .collect();
+    // Every call has been handed over once each task has run.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    lock.commit().unwrap();
+    for (n, call) in calls.into_iter().enumerate() {
+        assert_eq!(call.await.unwrap().is_err(), n % 10 == 5, "call {n}");
+    }
+    assert_eq!(broker.lease(&request("default", 99)).await.unwrap().len(), 27);
 }
