@@ -1,5 +1,9 @@
 //! What Redis and the connection to it can say, as one sentence for the person who has to mend it.
 
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+
 use redis::{ErrorKind, RedisError};
 
 use super::link::RESPONSE_TIMEOUT;
@@ -19,6 +23,13 @@ pub(super) fn broker_error(error: &RedisError, place: &str) -> BrokerError {
         ErrorKind::Io if error.is_timeout() => {
             let seconds = RESPONSE_TIMEOUT.as_secs();
             return BrokerError::Unavailable(format!("{place} did not answer within {seconds} s"));
+        }
+        // So rustls says that it will not go on.
+        ErrorKind::Io if error.source().is_some_and(is_invalid_data) => {
+            return BrokerError::Unusable(format!(
+                "{place} cannot be spoken to over TLS ({error}): trust its authority in the system's store or by \
+                 SSL_CERT_FILE, or write redis:// if it speaks without TLS"
+            ));
         }
         ErrorKind::Io => return BrokerError::Unavailable(format!("{place} cannot be reached: {error}")),
         _ => {}
@@ -53,6 +64,13 @@ pub(super) fn broker_error(error: &RedisError, place: &str) -> BrokerError {
         }
         _ => BrokerError::Refused(format!("{place} refused a command: {error}")),
     }
+}
+
+fn is_invalid_data(source: &(dyn Error + 'static)) -> bool {
+    // The client hands its sources out as they lie in it, in an `Arc`.
+    let shared = source.downcast_ref::<Arc<dyn Error + Send + Sync>>();
+    let error = shared.and_then(|shared| shared.downcast_ref::<io::Error>());
+    error.is_some_and(|error| error.kind() == io::ErrorKind::InvalidData)
 }
 
 /// What is said of a server that is too old to serve.

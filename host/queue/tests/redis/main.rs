@@ -5,6 +5,7 @@ mod leasing;
 mod outages;
 mod producers;
 mod refusals;
+mod tls;
 mod waking;
 
 use std::time::Duration;
