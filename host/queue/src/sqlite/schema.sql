@@ -39,10 +39,13 @@ CREATE TABLE payloads (
     bytes BLOB NOT NULL
 ) STRICT;
 
--- A job stands in one of these at a time: moving it costs one deletion and one insertion.
+-- One for each state, by its name: a job stands in one of them at a time, so moving it costs one deletion and one
+-- insertion, and counting a state walks nothing else.
 CREATE INDEX queued ON jobs (queue, priority DESC, place) WHERE state = 'queued';
 CREATE INDEX scheduled ON jobs (queue, run_at, id) WHERE state = 'scheduled';
 CREATE INDEX running ON jobs (queue, lease_until, id) WHERE state = 'running';
-CREATE INDEX ended ON jobs (queue, state, expires_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX succeeded ON jobs (queue, expires_at) WHERE state = 'succeeded';
+CREATE INDEX dead ON jobs (queue, finished_at) WHERE state = 'dead';
+CREATE INDEX cancelled ON jobs (queue, expires_at) WHERE state = 'cancelled';
 -- For listings. Written once a job.
 CREATE INDEX newest ON jobs (enqueued_at, id);

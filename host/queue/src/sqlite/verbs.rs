@@ -212,10 +212,13 @@ pub(super) fn promote(file: &Transaction<'_>, now: Timestamp, queues: &[String])
         "SELECT job FROM jobs WHERE queue = ?1 AND state = 'scheduled' AND run_at <= ?2 ORDER BY run_at, id LIMIT ?3",
     )?;
     let mut queue_up = file.prepare_cached("UPDATE jobs SET state = 'queued', place = ?2 WHERE job = ?1")?;
-    let mut forget = file.prepare_cached(
-        "DELETE FROM jobs WHERE job IN (SELECT job FROM jobs WHERE queue = ?1 AND state = ?2
-             AND finished_at IS NOT NULL AND expires_at <= ?3 LIMIT ?4)",
-    )?;
+    // The states stand in the text of the statements, because that is how SQLite finds the index of each.
+    let forget = ["succeeded", "cancelled"].map(|state| {
+        format!(
+            "DELETE FROM jobs WHERE job IN
+                 (SELECT job FROM jobs WHERE queue = ?1 AND state = '{state}' AND expires_at <= ?2 LIMIT ?3)"
+        )
+    });
     let mut next = file.prepare_cached(
         "SELECT min(at) FROM (SELECT min(run_at) AS at FROM jobs WHERE queue = ?1 AND state = 'scheduled'
              UNION ALL SELECT min(lease_until) FROM jobs WHERE queue = ?1 AND state = 'running')",
@@ -228,8 +231,8 @@ pub(super) fn promote(file: &Transaction<'_>, now: Timestamp, queues: &[String])
             queue_up.execute((key, places.next(queue)?))?;
         }
         promoted.moved += keys.len();
-        for state in [State::Succeeded, State::Cancelled] {
-            forget.execute((queue, state, now, PROMOTED_AT_ONCE))?;
+        for forget in &forget {
+            file.prepare_cached(forget)?.execute((queue, now, PROMOTED_AT_ONCE))?;
         }
         if let Some(at) = next.query_row([queue], |row| row.get::<_, Option<Timestamp>>(0))? {
             let wait = at.until_from(now);
