@@ -196,6 +196,10 @@ impl Broker for RedisBroker {
     async fn check(&self) -> Result<(), BrokerError> {
         let info: String = self.link.query(redis::cmd("INFO").arg("server")).await?;
         server::check_version(&info, self.link.place()).map_err(BrokerError::Unusable)?;
+        let memory: String = self.link.query(redis::cmd("INFO").arg("memory")).await?;
+        if let Some(warning) = server::eviction_warning(&memory, self.link.place()) {
+            tracing::warn!("{warning}");
+        }
         // A write finds out the rest: a replica, a full memory, a full disk, a user without permission.
         self.link.query(redis::cmd("SET").arg(keys::CHECK).arg(1).arg("PX").arg(1000)).await
     }

@@ -7,19 +7,30 @@ use super::errors::too_old;
 /// # Errors
 /// A sentence that says what the server is and what is needed.
 pub(super) fn check_version(info: &str, place: &str) -> Result<(), String> {
-    let field = |name: &str| {
-        info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(|value| value.trim().to_owned()))
-    };
-    if field("valkey_version").is_some() {
+    if field(info, "valkey_version").is_some() {
         return Ok(());
     }
-    let Some(version) = field("redis_version") else {
+    let Some(version) = field(info, "redis_version") else {
         return Err(format!("what answers at {place} does not say that it is Redis"));
     };
     match version.split('.').next().and_then(|major| major.parse::<u32>().ok()) {
         Some(major) if major >= 7 => Ok(()),
-        _ => Err(too_old(place, &version)),
+        _ => Err(too_old(place, version)),
     }
+}
+
+/// What is to be said of a server that throws jobs away when its memory is full, from the text of `INFO memory`. The
+/// `volatile` policies are harmless: no key of ours has a time to live.
+pub(super) fn eviction_warning(info: &str, place: &str) -> Option<String> {
+    let policy = field(info, "maxmemory_policy").filter(|policy| policy.starts_with("allkeys"))?;
+    let limited = field(info, "maxmemory").is_some_and(|bytes| bytes != "0");
+    limited.then(|| {
+        format!("{place} throws jobs away when its memory is full: set maxmemory-policy to noeviction, not {policy}")
+    })
+}
+
+fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
 
 #[cfg(test)]
@@ -42,5 +53,21 @@ mod tests {
         }
         let error = check_version("redis_version:6.2.14", "redis://there").unwrap_err();
         assert_eq!(error, "redis://there is Redis 6.2.14: Afresh needs Redis 7.0 or newer, or Valkey");
+    }
+
+    #[test]
+    fn a_server_that_evicts_jobs_is_warned_of() {
+        for (bytes, policy, warned) in [
+            ("0", "noeviction", false),
+            ("1000", "noeviction", false),
+            ("1000", "volatile-lru", false),
+            ("0", "allkeys-lru", false),
+            ("1000", "allkeys-lru", true),
+        ] {
+            let info = format!("# Memory\r\nmaxmemory:{bytes}\r\nmaxmemory_policy:{policy}\r\n");
+            let warning = eviction_warning(&info, "redis://there");
+            assert_eq!(warning.is_some(), warned, "{info:?}");
+            assert!(warning.is_none_or(|text| text.contains("noeviction, not allkeys-lru")));
+        }
     }
 }

@@ -83,6 +83,16 @@ async fn a_message_between_the_lease_and_the_wait_is_not_lost() {
 }
 
 #[tokio::test]
+async fn a_worker_is_not_woken_for_a_job_it_has_already_taken() {
+    let server = RedisServer::start();
+    let (idle, other) = (broker(&server), broker(&server));
+    settle_down(&idle).await;
+    other.enqueue(vec![NewJob::new("t", "").queue("mail")]).await.unwrap();
+    assert_eq!(idle.lease(&request("mail", 2)).await.unwrap().len(), 1);
+    assert!(timeout(Duration::from_millis(100), idle.wait(&mail(), LONG)).await.is_err());
+}
+
+#[tokio::test]
 async fn an_idle_worker_asks_the_server_nothing() {
     let server = RedisServer::start();
     let idle = broker(&server);
