@@ -26,6 +26,7 @@ use crate::broker::{Broker, BrokerError, Enqueued, Inspect, JobFilter, Promoted,
 use crate::clock::Clock;
 use crate::job::{JobId, JobView, NewJob, PAYLOAD_CEILING};
 use crate::lease::{Lease, LeaseRef, LeaseRequest};
+use crate::policy::Settlement;
 use store::Store;
 
 /// How often an idle worker looks whether another process has written. SQLite tells nobody, so looking is the only way;
@@ -120,9 +121,13 @@ impl Broker for SqliteBroker {
     }
 
     async fn settle(&self, settlements: &[Settle]) -> Result<Vec<Settled>, BrokerError> {
+        let back = |settle: &Settle| matches!(settle.settlement, Settlement::Retry { .. } | Settlement::Release);
+        let any_back = settlements.iter().any(back);
         let settlements = settlements.to_vec();
         let settled = self.store.write(move |file, now| verbs::settle(file, now, &settlements)).await?;
-        self.written.notify_waiters();
+        if any_back {
+            self.written.notify_waiters();
+        }
         Ok(settled)
     }
 

@@ -51,6 +51,7 @@ macro_rules! suite {
                     promote_says_when_to_come_again,
                     a_wait_ends_when_a_job_is_enqueued,
                     a_wait_ends_when_a_job_came_just_before_it,
+                    a_wait_ends_when_a_job_comes_back,
                     a_wait_for_nothing_ends_in_time,
                 }
                 inspecting: {

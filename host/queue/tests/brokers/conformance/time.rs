@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use afresh_queue::{Promoted, State};
+use afresh_queue::{Promoted, Settlement, State};
 
-use crate::subject::{LEASE, START, Subject, complete, job, jobs, names};
+use crate::subject::{LEASE, START, Subject, complete, job, jobs, names, retry_in};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -80,6 +80,23 @@ pub(super) async fn a_wait_ends_when_a_job_came_just_before_it(s: &Subject) {
         s.broker.wait(&["default".into()], LONG).await;
         assert!(began.elapsed() < LONG / 4, "the wait took {:?}", began.elapsed());
         assert_eq!(names(&s.lease(1).await), [name]);
+    }
+}
+
+pub(super) async fn a_wait_ends_when_a_job_comes_back(s: &Subject) {
+    s.broker.wait(&["default".into()], Duration::from_millis(50)).await;
+    for back in [retry_in(Duration::ZERO), Settlement::Release, retry_in(Duration::from_micros(1))] {
+        s.enqueue(jobs(["a"])).await;
+        let lease = s.lease_one().await;
+        assert_eq!(s.lease(1).await, []);
+        s.settle(&lease, back).await;
+        s.advance(Duration::from_micros(1));
+        let began = Instant::now();
+        s.broker.wait(&["default".into()], LONG).await;
+        assert!(began.elapsed() < LONG / 4, "the wait took {:?}", began.elapsed());
+        s.promote().await;
+        let again = s.lease_one().await;
+        s.settle(&again, complete("", Duration::ZERO)).await;
     }
 }
 
