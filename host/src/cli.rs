@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::telemetry;
 
 mod act;
+mod build;
 mod compile_module;
 mod config;
 mod dead;
@@ -73,6 +74,7 @@ pub enum LogFormat {
 
 #[derive(Subcommand)]
 enum Verb {
+    Build(build::Args),
     Worker(worker::Args),
     Enqueue(Box<enqueue::Args>),
     Job(job::Args),
@@ -144,9 +146,11 @@ pub struct Usage(pub String);
 
 fn run(Cli { common, verb }: Cli) -> anyhow::Result<ExitCode> {
     let output = Output::new(common.json);
+    let quiet = common.quiet;
     // Made by the verbs that need it: the others must work where the operator's file is wrong.
     let session = || Session::new(common);
     match verb {
+        Verb::Build(args) => build::run(output, quiet, args),
         Verb::Worker(args) => worker::run(&session()?, &args),
         Verb::Enqueue(args) => enqueue::run(&session()?, *args),
         Verb::Job(args) => job::run(&session()?, args),

@@ -1,6 +1,7 @@
 //! What an operator runs: the worker and the command line. The queue and the sandbox know nothing of each other; they
 //! meet here.
 //!
+//! * [`build`], [`toolchain`]: task modules from sources
 //! * [`cli`]: the command line, one file a verb
 //! * [`config`]: `afresh.toml`, its defaults, and what wins over what
 //! * [`worker`]: takes jobs, runs them in slots, settles them
@@ -14,6 +15,7 @@
 //! * [`telemetry`]: logs for people and for machines
 
 pub mod attempt;
+pub mod build;
 pub mod cli;
 pub mod compiler;
 pub mod config;
@@ -23,4 +25,5 @@ pub mod setup;
 pub mod shutdown;
 pub mod telemetry;
 pub mod terms;
+pub mod toolchain;
 pub mod worker;
