@@ -20,6 +20,7 @@ mod dead;
 mod enqueue;
 mod handle;
 mod job;
+mod new;
 pub mod output;
 mod page;
 pub mod payload;
@@ -74,6 +75,7 @@ pub enum LogFormat {
 
 #[derive(Subcommand)]
 enum Verb {
+    New(new::Args),
     Build(build::Args),
     Worker(worker::Args),
     Enqueue(Box<enqueue::Args>),
@@ -150,6 +152,7 @@ fn run(Cli { common, verb }: Cli) -> anyhow::Result<ExitCode> {
     // Made by the verbs that need it: the others must work where the operator's file is wrong.
     let session = || Session::new(common);
     match verb {
+        Verb::New(args) => new::run(output, args),
         Verb::Build(args) => build::run(output, quiet, args),
         Verb::Worker(args) => worker::run(&session()?, &args),
         Verb::Enqueue(args) => enqueue::run(&session()?, *args),

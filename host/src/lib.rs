@@ -1,7 +1,7 @@
 //! What an operator runs: the worker and the command line. The queue and the sandbox know nothing of each other; they
 //! meet here.
 //!
-//! * [`build`], [`toolchain`]: task modules from sources
+//! * [`build`], [`scaffold`], [`toolchain`]: task modules from sources
 //! * [`cli`]: the command line, one file a verb
 //! * [`config`]: `afresh.toml`, its defaults, and what wins over what
 //! * [`worker`]: takes jobs, runs them in slots, settles them
@@ -21,6 +21,7 @@ pub mod compiler;
 pub mod config;
 pub mod machine;
 pub mod registry;
+pub mod scaffold;
 pub mod setup;
 pub mod shutdown;
 pub mod telemetry;
