@@ -19,12 +19,16 @@ mod config;
 mod dead;
 mod enqueue;
 mod handle;
+mod inspect;
 mod job;
+mod module_file;
 mod new;
 pub mod output;
 mod page;
 pub mod payload;
 mod queue;
+mod report;
+mod run;
 mod worker;
 
 pub use output::Output;
@@ -77,6 +81,8 @@ pub enum LogFormat {
 enum Verb {
     New(new::Args),
     Build(build::Args),
+    Run(run::Args),
+    Inspect(inspect::Args),
     Worker(worker::Args),
     Enqueue(Box<enqueue::Args>),
     Job(job::Args),
@@ -154,6 +160,8 @@ fn run(Cli { common, verb }: Cli) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::New(args) => new::run(output, args),
         Verb::Build(args) => build::run(output, quiet, args),
+        Verb::Run(args) => run::run(&session()?, args),
+        Verb::Inspect(args) => inspect::run(output, args),
         Verb::Worker(args) => worker::run(&session()?, &args),
         Verb::Enqueue(args) => enqueue::run(&session()?, *args),
         Verb::Job(args) => job::run(&session()?, args),

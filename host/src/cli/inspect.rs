@@ -1,0 +1,100 @@
+//! `afresh inspect`: what a module says of itself, without running it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use afresh_sandbox::{ModuleKind, TaskPolicy};
+use bytesize::ByteSize;
+use serde::Serialize;
+
+use super::Output;
+use super::module_file::ModuleFile;
+use super::output::{escaped, table};
+
+/// Show a module's tasks and what they ask for, its imports and exports, digest and size
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// The task module
+    #[arg(value_name = "MODULE.wasm")]
+    module: PathBuf,
+}
+
+/// What is shown of a module.
+#[derive(Serialize)]
+struct Inspection {
+    digest: String,
+    kind: &'static str,
+    size: usize,
+    initial_memory_bytes: u64,
+    tasks: Vec<TaskPolicy>,
+    imports: Vec<String>,
+    exports: Vec<String>,
+}
+
+/// Reads, checks, prints.
+///
+/// # Errors
+/// When the file cannot be read, or is not a task module.
+pub(super) fn run(output: Output, args: Args) -> anyhow::Result<ExitCode> {
+    let file = ModuleFile::open(&args.module)?;
+    // A plain command declares no task: it is one, by its file's name, and asks for nothing.
+    let tasks = match file.info.tasks.is_empty() {
+        true => vec![TaskPolicy { task: file.stem, ..TaskPolicy::default() }],
+        false => file.info.tasks,
+    };
+    let inspection = Inspection {
+        digest: file.info.digest,
+        kind: match file.info.kind {
+            ModuleKind::Command => "command",
+            ModuleKind::Sdk => "sdk",
+        },
+        size: file.info.size,
+        initial_memory_bytes: file.info.initial_memory,
+        tasks,
+        imports: file.info.imports,
+        exports: file.info.exports,
+    };
+    output.value(&inspection, for_people)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn for_people(module: &Inspection) -> String {
+    let kind = match module.kind {
+        "sdk" => "sdk (built with the guest SDK)",
+        _ => "command (payload on stdin, reply on stdout, log lines on stderr)",
+    };
+    let memory = ByteSize(module.initial_memory_bytes);
+    let tasks = table(&["TASK", "TIMEOUT", "MEMORY", "FUEL", "ATTEMPTS", "BACKOFF"], module.tasks.iter().map(asks_for));
+    format!(
+        "digest          {}\nkind            {kind}\nsize            {}\ninitial memory  {memory}\nimports         {}\n\
+         exports         {}\n\n{tasks}",
+        module.digest,
+        ByteSize(module.size as u64),
+        list(&module.imports),
+        list(&module.exports),
+    )
+}
+
+/// Names out of a module are the guest's text.
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { escaped(&names.join(", ")) }
+}
+
+/// One task's row; `-` where it leaves the choice to the host.
+fn asks_for(task: &TaskPolicy) -> Vec<String> {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let span = |ms: Option<u64>| ms.map(|ms| humantime::format_duration(Duration::from_millis(ms)).to_string());
+    let backoff = match (span(task.min_backoff_ms), span(task.max_backoff_ms)) {
+        (None, None) => None,
+        (min, max) => Some(format!("{} to {}", or_dash(min), or_dash(max))),
+    };
+    vec![
+        escaped(&task.task),
+        or_dash(span(task.timeout_ms)),
+        or_dash(task.memory.map(|bytes| ByteSize(bytes).to_string())),
+        or_dash(task.fuel.map(|fuel| fuel.to_string())),
+        or_dash(task.max_attempts.map(|attempts| attempts.to_string())),
+        or_dash(backoff),
+    ]
+}

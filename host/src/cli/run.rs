@@ -1,0 +1,174 @@
+//! `afresh run`: one attempt, no queue.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use afresh_protocol::abi::env;
+use afresh_sandbox::{Call, Cancel, Limits, Reason, Sandbox, SandboxConfig, TaskPolicy};
+use anyhow::Context as _;
+use bytesize::ByteSize;
+use clap::builder::BoolishValueParser;
+
+use super::module_file::ModuleFile;
+use super::payload::Payload;
+use super::{Session, Usage, report};
+use crate::terms::Terms;
+
+/// Run one attempt of a task, without a queue
+///
+/// The reply goes to stdout as it is, the guest's log lines and what became of the attempt to stderr. Exit code 0 means
+/// succeeded. Limits are those a worker with this configuration would set; the flags win over them.
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// The task module
+    #[arg(value_name = "MODULE.wasm")]
+    module: PathBuf,
+    /// The task's name; may be left out where the module has one task. A word that is no task's name is the payload then
+    task: Option<String>,
+    /// Text, @FILE, or - for standard input; nothing is an empty payload
+    payload: Option<String>,
+    /// The time the attempt may take, such as 500ms or 2m
+    #[arg(long, value_name = "DURATION", env = "AFRESH_TIMEOUT", value_parser = humantime::parse_duration)]
+    timeout: Option<Duration>,
+    /// The linear memory it may have, such as 64MiB
+    #[arg(long, value_name = "SIZE", env = "AFRESH_MEMORY")]
+    memory: Option<ByteSize>,
+    /// The fuel it may use: about one unit for each instruction
+    #[arg(long, value_name = "N", env = "AFRESH_FUEL")]
+    fuel: Option<u64>,
+    /// The number of the attempt that the task is told
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    attempt: u32,
+    /// Print the whole outcome as JSON instead: outcome, error, usage, reply, log (--json does the same)
+    #[arg(long, env = "AFRESH_REPORT", value_parser = BoolishValueParser::new())]
+    report: bool,
+}
+
+/// Runs the attempt: 0 when it succeeded, 1 when it did not.
+///
+/// # Errors
+/// When there is nothing that could be run, or the sandbox itself fails.
+pub(super) fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
+    let file = ModuleFile::open(&args.module)?;
+    let (task, payload) = choose(&file.tasks(), args.task.as_deref(), args.payload.as_deref())?;
+    let policy = file.info.tasks.iter().find(|policy| policy.task == task).cloned();
+    // A plain command declares nothing, but the operator may have walls for its name.
+    let policy = policy.unwrap_or_else(|| TaskPolicy { task: task.to_owned(), ..TaskPolicy::default() });
+    let terms = Terms::of(&policy, &Default::default(), &session.config);
+    let limits = limits(&terms, &args);
+    let call = Call {
+        task: task.to_owned(),
+        payload: payload.map_or(Ok(Vec::new()), |payload| payload.read(session.config.max_payload))?,
+        env: environment(&terms, task, args.attempt),
+    };
+
+    let config = SandboxConfig::default();
+    let config = SandboxConfig { slots: 1, max_memory: config.max_memory.max(limits.memory), ..config };
+    let sandbox = Sandbox::new(&config).context("failed to start the sandbox")?;
+    let module = if limits.fuel.is_some() { sandbox.load_metered(&file.wasm) } else { sandbox.load(&file.wasm) };
+    let module = module.with_context(|| format!("{} cannot be run", args.module.display()))?;
+    let cancel = Cancel::new();
+    cancel_on_interrupt(cancel.clone())?;
+    let report = sandbox.run(&module, call, &limits, &cancel).context("failed to run the attempt")?;
+
+    if args.report || session.output.is_json() {
+        report::print_json(&file.info.digest, task, &report)?;
+    } else {
+        report::print(&report, session.common.quiet)?;
+    }
+    let succeeded = matches!(report.outcome, afresh_sandbox::Outcome::Succeeded(_));
+    Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Which task, with which payload: the words after the module, told apart by the module's tasks.
+fn choose<'a>(
+    tasks: &[&'a str],
+    first: Option<&str>,
+    second: Option<&str>,
+) -> Result<(&'a str, Option<Payload>), Usage> {
+    let named = first.and_then(|word| tasks.iter().find(|task| **task == word));
+    let payload = |word: Option<&str>| word.map(Payload::of);
+    match (named, tasks, second) {
+        (Some(task), _, payload_word) => Ok((task, payload(payload_word))),
+        (None, [only], None) => Ok((only, payload(first))),
+        _ => {
+            let wrong = first.map_or("name a task".to_owned(), |word| {
+                format!(
+                    "`{}` is not a task of this module",
+                    word.escape_debug().to_string().chars().take(80).collect::<String>()
+                )
+            });
+            Err(Usage(format!("{wrong}; its tasks are: {}", tasks.join(", "))))
+        }
+    }
+}
+
+/// The walls: what the flags say, else those of a job of this task that asks for nothing itself.
+fn limits(terms: &Terms, args: &Args) -> Limits {
+    let limits = terms.limits.clone();
+    Limits {
+        memory: args.memory.map_or(limits.memory, |memory| memory.as_u64()),
+        timeout: args.timeout.unwrap_or(limits.timeout),
+        fuel: args.fuel.or(limits.fuel),
+        ..limits
+    }
+}
+
+/// What a worker would tell the guest of its job.
+fn environment(terms: &Terms, task: &str, attempt: u32) -> Vec<(String, String)> {
+    let max_attempts = terms.retry.max_attempts.max(attempt);
+    [
+        (env::TASK, task.to_owned()),
+        (env::JOB_ID, "local".to_owned()),
+        (env::ATTEMPT, attempt.to_string()),
+        (env::MAX_ATTEMPTS, max_attempts.to_string()),
+        (env::QUEUE, "default".to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+/// Ctrl-C ends the guest, so that there is still a report; a second one ends the program.
+fn cancel_on_interrupt(cancel: Cancel) -> anyhow::Result<()> {
+    const INTERRUPTED: i32 = 130;
+    let listen = async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            cancel.cancel(Reason::Cancelled);
+            if tokio::signal::ctrl_c().await.is_ok() {
+                std::process::exit(INTERRUPTED);
+            }
+        }
+        Ok(())
+    };
+    std::thread::Builder::new()
+        .name("interrupt".to_owned())
+        .spawn(|| super::block_on(listen))
+        .context("failed to start the thread that waits for Ctrl-C")?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn with_one_task_its_name_may_be_left_out() {
+        let text = |text: &str| Some(Payload::Text(text.to_owned()));
+        assert_eq!(choose(&["a"], None, None).unwrap(), ("a", None));
+        assert_eq!(choose(&["a"], Some("a"), None).unwrap(), ("a", None));
+        assert_eq!(choose(&["a"], Some("b"), None).unwrap(), ("a", text("b")));
+        assert_eq!(choose(&["a"], Some("a"), Some("a")).unwrap(), ("a", text("a")));
+        assert_eq!(choose(&["a", "b"], Some("b"), Some("c")).unwrap(), ("b", text("c")));
+    }
+
+    #[test]
+    fn a_task_that_is_not_there_is_answered_with_those_that_are() {
+        for (tasks, first, second) in
+            [(["a", "b"].as_slice(), None, None), (&["a", "b"], Some("c"), None), (&["a"], Some("c"), Some("payload"))]
+        {
+            let error = choose(tasks, first, second).unwrap_err().to_string();
+            assert!(error.ends_with(&format!("its tasks are: {}", tasks.join(", "))), "{error}");
+        }
+    }
+}
