@@ -3,7 +3,8 @@
 //! * `store`: the one thread that touches the file
 //! * `file`: the file itself: opened, configured, made new, or refused
 //! * `schema.sql`: the tables
-//! * `verbs`: each verb of [`Broker`], as one transaction
+//! * `verbs`: the verbs of [`Broker`] that move jobs between states, each as one transaction
+//! * `leasing`: those that give leases
 //! * `inspect`: what people ask, and do by hand
 //! * `record`: a row, read as a job
 //! * `errors`: what SQLite says, in a sentence
@@ -11,6 +12,7 @@
 mod errors;
 mod file;
 mod inspect;
+mod leasing;
 mod record;
 mod store;
 mod verbs;
@@ -112,12 +114,12 @@ impl Broker for SqliteBroker {
 
     async fn lease(&self, request: &LeaseRequest) -> Result<Vec<Lease>, BrokerError> {
         let request = request.clone();
-        self.store.write(move |file, now| verbs::lease(file, now, &request)).await
+        self.store.write(move |file, now| leasing::lease(file, now, &request)).await
     }
 
     async fn extend(&self, leases: &[LeaseRef], duration: Duration) -> Result<Vec<bool>, BrokerError> {
         let leases = leases.to_vec();
-        self.store.write(move |file, now| verbs::extend(file, &leases, now.after(duration))).await
+        self.store.write(move |file, now| leasing::extend(file, &leases, now.after(duration))).await
     }
 
     async fn settle(&self, settlements: &[Settle]) -> Result<Vec<Settled>, BrokerError> {
@@ -142,7 +144,7 @@ impl Broker for SqliteBroker {
 
     async fn reap(&self, request: &LeaseRequest) -> Result<Vec<Lease>, BrokerError> {
         let request = request.clone();
-        self.store.write(move |file, now| verbs::reap(file, now, &request)).await
+        self.store.write(move |file, now| leasing::reap(file, now, &request)).await
     }
 
     async fn wait(&self, queues: &[String], at_most: Duration) {

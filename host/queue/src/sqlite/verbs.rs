@@ -1,15 +1,12 @@
-//! Each verb of `Broker`, as the body of one transaction.
+//! The verbs that move jobs between states, each the body of one transaction: enqueue, settle, promote.
 
 use std::time::Duration;
 
-use afresh_protocol::OutcomeKind;
-use rusqlite::{Connection, Result, ToSql, Transaction, named_params};
+use rusqlite::{Connection, Result, Transaction, named_params};
 
-use super::record::{JOB, job};
 use crate::broker::{Enqueued, Promoted, Settle, Settled};
 use crate::clock::Timestamp;
-use crate::job::{Job, NewJob, State};
-use crate::lease::{Lease, LeaseRef, LeaseRequest};
+use crate::job::{NewJob, State};
 use crate::policy::{KEEP_CANCELLED, Settlement};
 
 /// The most jobs of a queue that one call of promote moves, and the most records it removes, so that a million jobs due
@@ -42,106 +39,6 @@ pub(super) fn enqueue(file: &Transaction<'_>, now: Timestamp, jobs: &[NewJob]) -
     }
     places.write()?;
     Ok(enqueued)
-}
-
-pub(super) fn lease(file: &Transaction<'_>, now: Timestamp, request: &LeaseRequest) -> Result<Vec<Lease>> {
-    let find = format!(
-        "SELECT {JOB}, NULL AS previous FROM jobs JOIN payloads USING (job)
-         WHERE queue = ?1 AND state = 'queued' ORDER BY priority DESC, place LIMIT ?2"
-    );
-    take(file, now, request, &find, 1)
-}
-
-pub(super) fn reap(file: &Transaction<'_>, now: Timestamp, request: &LeaseRequest) -> Result<Vec<Lease>> {
-    let find = format!(
-        "SELECT {JOB}, worker AS previous FROM jobs JOIN payloads USING (job)
-         WHERE queue = ?1 AND state = 'running' AND lease_until <= ?3 ORDER BY lease_until, id LIMIT ?2"
-    );
-    take(file, now, request, &find, 0)
-}
-
-/// Leases what `find` finds (?1 the queue, ?2 how many, ?3 now), queue by queue, until the request is filled; each lease
-/// counts `starts`.
-fn take(file: &Transaction<'_>, now: Timestamp, request: &LeaseRequest, find: &str, starts: u32) -> Result<Vec<Lease>> {
-    let mut find = file.prepare_cached(find)?;
-    let mut give = file.prepare_cached(
-        "UPDATE jobs SET state = 'running', starts = starts + :starts, worker = :worker, token = :token,
-             lease_until = :until
-         WHERE job = :job",
-    )?;
-    let until = now.after(request.duration);
-    let mut room = request.max_bytes;
-    let mut leases: Vec<Lease> = Vec::new();
-    for queue in &request.queues {
-        let left = request.max - leases.len();
-        let mut found: Vec<(i64, Job, Option<String>)> = Vec::new();
-        let mut full = false;
-        // Statements compute row by row, so what does not fit costs the reading of one payload too many at most.
-        let left = left as i64;
-        let parameters: [&dyn ToSql; 3] = [queue, &left, &now];
-        let asked_for = find.parameter_count();
-        let mut rows = find.query(&parameters[..asked_for])?;
-        while let Some(row) = rows.next()? {
-            let (key, job) = job(row)?;
-            let job = match job {
-                Ok(job) => job,
-                Err(reason) => {
-                    bury_unreadable(file, now, key, &reason)?;
-                    continue;
-                }
-            };
-            let bytes = job.payload.len() + row.get_ref("history")?.as_blob()?.len();
-            full = bytes > room && !(leases.is_empty() && found.is_empty());
-            if full {
-                break;
-            }
-            room = room.saturating_sub(bytes);
-            found.push((key, job, row.get("previous")?));
-        }
-        drop(rows);
-        let mut token = last_token(file, queue, found.len())? - found.len() as i64;
-        for (key, mut job, previous_worker) in found {
-            token += 1;
-            give.execute(named_params! {
-                ":job": key, ":starts": starts, ":worker": request.worker, ":token": token, ":until": until,
-            })?;
-            job.counters.starts = job.counters.starts.saturating_add(starts);
-            leases.push(Lease { job, token: token.unsigned_abs(), until, since: now, previous_worker });
-        }
-        if full || leases.len() >= request.max {
-            break;
-        }
-    }
-    Ok(leases)
-}
-
-/// Gives `count` new tokens out in a queue; answers the last of them.
-fn last_token(file: &Transaction<'_>, queue: &str, count: usize) -> Result<i64> {
-    if count == 0 {
-        return Ok(0);
-    }
-    file.prepare_cached("UPDATE queues SET last_token = last_token + ?2 WHERE name = ?1 RETURNING last_token")?
-        .query_row((queue, count as i64), |row| row.get(0))
-}
-
-/// A record that cannot be read must not block its queue: it is dead, where a person sees it.
-fn bury_unreadable(file: &Transaction<'_>, now: Timestamp, key: i64, reason: &str) -> Result<()> {
-    tracing::error!(key, reason, "a job's record cannot be read; it is dead now");
-    file.prepare_cached(
-        "UPDATE jobs SET state = 'dead', outcome = ?3, finished_at = ?2, lease_until = NULL WHERE job = ?1",
-    )?
-    .execute((key, now, OutcomeKind::Rejected.as_str()))
-    .map(drop)
-}
-
-pub(super) fn extend(file: &Transaction<'_>, leases: &[LeaseRef], until: Timestamp) -> Result<Vec<bool>> {
-    let mut extend = file.prepare_cached(
-        "UPDATE jobs SET lease_until = ?4 WHERE id = ?1 AND queue = ?2 AND token = ?3 AND state = 'running'",
-    )?;
-    leases
-        .iter()
-        .map(|lease| Ok(extend.execute((&lease.id, &lease.queue, lease.token.cast_signed(), until))? == 1))
-        .collect()
 }
 
 pub(super) fn settle(file: &Transaction<'_>, now: Timestamp, settlements: &[Settle]) -> Result<Vec<Settled>> {
