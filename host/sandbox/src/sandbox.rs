@@ -86,7 +86,7 @@ impl Sandbox {
         let (sandbox, (done, ended)) = (self.clone(), mpsc::channel());
         let limits = Limits { timeout: Duration::from_millis(5), ..Limits::default() };
         // On a thread of its own, because the fault that is looked for is that it never comes back.
-        let test = move || done.send(sandbox.run(&module, Call::default(), &limits, &Cancel::new()));
+        let test = move || drop(done.send(sandbox.run(&module, Call::default(), &limits, &Cancel::new())));
         let thread = thread::Builder::new().name("afresh-self-test".to_owned()).spawn(test);
         thread.map_err(|e| failed(e.to_string()))?;
         match ended.recv_timeout(Duration::from_secs(10)) {
