@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use afresh_protocol::{Outcome, Usage};
+use afresh_protocol::Usage;
 use rustix::time::{ClockId, clock_gettime};
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::cancel::{Cancel, Reason};
 use crate::classify::{classify, host_ended};
-use crate::error::SandboxError;
+use crate::error::{SandboxError, bounded};
 use crate::limits::Limits;
 use crate::module::TaskModule;
 use crate::report::{Call, Report};
@@ -41,14 +41,13 @@ pub(crate) fn run(module: &TaskModule, call: Call, limits: &Limits, cancel: &Can
         fuel,
     };
     let progress = state.progress;
-    let log = std::mem::replace(&mut state.log, crate::logbook::LogBook::new(0)).into_lines();
+    let log = state.log.take_lines();
     Ok(Report { outcome: classify(result, state, wall)?, usage, log, progress })
 }
 
 /// The report of an attempt that was cancelled before it had a slot.
 pub(crate) fn never_started(reason: Reason) -> Report {
-    let outcome: Outcome = host_ended(reason);
-    Report { outcome, usage: Usage::default(), log: Vec::new(), progress: None }
+    Report { outcome: host_ended(reason), usage: Usage::default(), log: Vec::new(), progress: None }
 }
 
 /// Puts up all walls. Instantiation runs guest code (start functions), so this comes first.
@@ -63,7 +62,7 @@ fn arm(store: &mut Store<State>, module: &TaskModule, limits: &Limits) -> Result
     store.set_hostcall_fuel(1 << 20);
     if module.is_metered() {
         let fuel = limits.fuel.unwrap_or(u64::MAX);
-        store.set_fuel(fuel).map_err(|e| SandboxError::Instantiate(crate::error::bounded(e)))?;
+        store.set_fuel(fuel).map_err(|e| SandboxError::Instantiate(bounded(e)))?;
     }
     Ok(())
 }

@@ -97,3 +97,55 @@ pub(crate) const WASI: &[(&str, &str)] = &[
     ("sock_send", "iiiii:i"),
     ("sock_shutdown", "ii:i"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use wasmtime::{ExternType, Store, ValType};
+
+    use super::*;
+    use crate::engine::{Core, Metering};
+    use crate::state::State;
+    use crate::{Call, Cancel, Limits, ModuleKind, SandboxConfig};
+
+    #[test]
+    fn the_tables_and_the_linker_agree() {
+        let core = Core::new(&SandboxConfig::default(), Metering::Off).unwrap();
+        let state = State::new(ModuleKind::Sdk, Call::default(), &Limits::default(), &Cancel::new());
+        let mut store = Store::new(&core.engine, state);
+        let externs: Vec<_> = core.linker.iter(&mut store).map(|(m, n, e)| (m.to_owned(), n.to_owned(), e)).collect();
+        let linked: BTreeSet<_> = externs
+            .into_iter()
+            .map(|(module, name, external)| match external.ty(&store) {
+                ExternType::Func(ty) => {
+                    let letters = |types: Vec<ValType>| types.iter().map(letter).collect::<String>();
+                    (module, name, format!("{}:{}", letters(ty.params().collect()), letters(ty.results().collect())))
+                }
+                other => panic!("{module}.{name} is {other:?}"),
+            })
+            .collect();
+        let listed = |module: &str, table: &[(&str, &str)]| {
+            let own =
+                |(name, signature): &(&str, &str)| (module.to_owned(), (*name).to_owned(), (*signature).to_owned());
+            table.iter().map(own).collect::<BTreeSet<_>>()
+        };
+        assert_eq!(linked, &listed(abi::NAMESPACE, AFRESH) | &listed(abi::WASI_NAMESPACE, WASI));
+    }
+
+    #[test]
+    fn our_table_is_the_protocols() {
+        let names = |table: &[(&'static str, &'static str)]| table.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        assert_eq!(names(AFRESH), names(abi::FUNCTIONS));
+    }
+
+    fn letter(ty: &ValType) -> char {
+        match ty {
+            ValType::I32 => 'i',
+            ValType::I64 => 'I',
+            ValType::F32 => 'f',
+            ValType::F64 => 'F',
+            _ => '?',
+        }
+    }
+}

@@ -36,9 +36,10 @@ impl LogBook {
         self.total
     }
 
-    /// The newest lines, oldest first.
-    pub(crate) fn into_lines(self) -> Vec<LogLine> {
-        self.lines.into()
+    /// Takes the newest lines out, oldest first.
+    pub(crate) fn take_lines(&mut self) -> Vec<LogLine> {
+        self.used = 0;
+        std::mem::take(&mut self.lines).into()
     }
 
     fn keep(&mut self, level: LogLevel, text: &[u8], missing: usize) {
@@ -100,8 +101,8 @@ impl Lines {
 mod tests {
     use super::*;
 
-    fn texts(book: LogBook) -> Vec<String> {
-        book.into_lines().into_iter().map(|line| line.text).collect()
+    fn texts(mut book: LogBook) -> Vec<String> {
+        book.take_lines().into_iter().map(|line| line.text).collect()
     }
 
     #[test]

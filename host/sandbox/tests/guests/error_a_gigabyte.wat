@@ -1,0 +1,14 @@
+;; failed error=1024 says="bytes cut" timeout_ms=60000 error_bytes=1073741824
+;; 1 GiB of error text, 16 MiB at a time.
+(module
+  (import "afresh_v1" "error_write" (func $error (param i32 i32)))
+  (import "afresh_v1" "verdict" (func $verdict (param i32 i64)))
+  (memory (export "memory") 256)
+  (func (export "_start") (local $left i32)
+    (memory.fill (i32.const 0) (i32.const 120) (i32.const 16777216))
+    (local.set $left (i32.const 64))
+    (loop
+      (call $error (i32.const 0) (i32.const 16777216))
+      (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+      (br_if 0 (local.get $left)))
+    (call $verdict (i32.const 1) (i64.const -1))))

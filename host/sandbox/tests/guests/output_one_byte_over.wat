@@ -1,0 +1,8 @@
+;; over_limit output=16 says="its reply has 17 bytes or more, the limit is 16"
+(module
+  (import "afresh_v1" "reply_write" (func $reply (param i32 i32)))
+  (memory (export "memory") 1)
+  (func (export "_start")
+    (call $reply (i32.const 0) (i32.const 16))
+    (call $reply (i32.const 0) (i32.const 1))
+    (loop (br 0))))

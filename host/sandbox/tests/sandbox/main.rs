@@ -1,0 +1,7 @@
+//! The sandbox, used as the host uses it, against guests that mean harm.
+
+mod cancel;
+mod guests;
+mod refusals;
+mod state;
+mod support;
