@@ -78,7 +78,7 @@ impl Contender for Afresh {
         let reader = std::thread::spawn(move || {
             let mut entries = Vec::new();
             follow(stderr, file, |entry| {
-                if entry.message == READY {
+                if entry.message.starts_with(READY) {
                     let _ = ready.send(());
                 }
                 entries.push(entry);
@@ -96,8 +96,8 @@ impl Contender for Afresh {
     }
 }
 
-/// The worker's line that says it has the bomb; it takes jobs at once.
-const READY: &str = "module loaded";
+/// How the worker's line begins that says it takes jobs from now on.
+const READY: &str = "worker started";
 
 fn wait(ready: &Receiver<()>) -> anyhow::Result<()> {
     Ok(ready.recv_timeout(SOON)?)

@@ -84,7 +84,7 @@ impl<'a> Picture<'a> {
         root.fill(&WHITE)?;
         let (head, rest) = root.split_vertically(HEAD * point);
         let (body, foot) = rest.split_vertically(ROW * point * self.names.len() as u32);
-        legend(&head, point)?;
+        self.legend(&head, point)?;
         for (index, cell) in body.split_evenly((self.names.len(), Scenario::ALL.len())).iter().enumerate() {
             let name = self.names[index / Scenario::ALL.len()];
             let scenario = Scenario::ALL[index % Scenario::ALL.len()];
@@ -95,26 +95,27 @@ impl<'a> Picture<'a> {
         text(&foot, point, "seconds since the first attempt", (WIDTH / 2 - 100, 8), 12, FontStyle::Normal)?;
         Ok(root.present()?)
     }
-}
 
-/// The head of the picture: what it shows, what the colours mean, and a title for each column.
-fn legend<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, point: u32) -> anyhow::Result<()>
-where
-    DB::ErrorType: 'static,
-{
-    let title = "A task allocates 128 MiB and fails, again and again. Memory in MiB, logarithmic";
-    text(area, point, title, (EDGE, 10), 15, FontStyle::Bold)?;
-    let entries = [("Afresh’s worker", OURS), ("Dramatiq’s worker", THEIRS), ("all of Redis", BROKER)];
-    for (index, (words, colour)) in entries.into_iter().enumerate() {
-        let x = EDGE + 150 * index as u32;
-        area.draw(&Rectangle::new([pixel(point, (x, 37)), pixel(point, (x + 14, 47))], colour.filled()))?;
-        text(area, point, words, (x + 20, 37), 12, FontStyle::Normal)?;
+    /// The head of the picture: what it shows, what the colours mean, and a title for each column.
+    fn legend<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>, point: u32) -> anyhow::Result<()>
+    where
+        DB::ErrorType: 'static,
+    {
+        let title = "A task allocates 128 MiB and fails, again and again. Memory in MiB, logarithmic";
+        text(area, point, title, (EDGE, 10), 15, FontStyle::Bold)?;
+        let theirs = self.runs.iter().any(|run| !run.is_afresh());
+        let entries = [("Afresh’s worker", OURS), ("all of Redis", BROKER), ("Dramatiq’s worker", THEIRS)];
+        for (index, (words, colour)) in entries.into_iter().take(2 + usize::from(theirs)).enumerate() {
+            let x = EDGE + 150 * index as u32;
+            area.draw(&Rectangle::new([pixel(point, (x, 37)), pixel(point, (x + 14, 47))], colour.filled()))?;
+            text(area, point, words, (x + 20, 37), 12, FontStyle::Normal)?;
+        }
+        for (index, scenario) in Scenario::ALL.into_iter().enumerate() {
+            let words = format!("Where {scenario}");
+            text(area, point, &words, (EDGE + index as u32 * WIDTH / 2, 65), 13, FontStyle::Bold)?;
+        }
+        Ok(())
     }
-    for (index, scenario) in Scenario::ALL.into_iter().enumerate() {
-        let words = format!("Where {scenario}");
-        text(area, point, &words, (EDGE + index as u32 * WIDTH / 2, 65), 13, FontStyle::Bold)?;
-    }
-    Ok(())
 }
 
 fn small_plot<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, point: u32, run: &Recording) -> anyhow::Result<()>

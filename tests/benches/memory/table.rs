@@ -8,39 +8,54 @@ use crate::summary::{Spread, Summary};
 
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// A head, and what stands under it.
-type Column = (&'static str, fn(&Summary) -> String);
+/// What stands at the head of a row, and a figure of it.
+type Row = (&'static str, fn(&Summary) -> String);
 
-const COLUMNS: [Column; 13] = [
+const ROWS: [Row; 14] = [
     ("attempts", |sum| sum.attempts.to_string()),
-    ("a second", |sum| format!("{:.2}", sum.per_second)),
-    ("worker: before", |sum| mib(sum.before)),
-    ("min", |sum| mib(sum.rss.min)),
-    ("mean", |sum| mib(sum.rss.mean)),
-    ("max", |sum| mib(sum.rss.max)),
-    ("peak", |sum| mib(sum.peak)),
-    ("left between attempts, p50 / max", |sum| left(sum)),
-    ("growth", |sum| mib(sum.growth)),
-    ("start to start, p50 / p95 ms", |sum| pair(sum.gap)),
-    ("late, p50 / p95 ms", |sum| pair(sum.late)),
-    ("broker: median / max", |sum| format!("{} / {}", mib(sum.broker.p50), mib(sum.broker.max))),
-    ("in / out", |sum| format!("{} / {}", mib(sum.received), mib(sum.sent))),
+    ("attempts a second", |sum| format!("{:.2}", sum.per_second)),
+    ("start to start, p50 / p95, ms", |sum| pair(sum.gap)),
+    ("late after the backoff, p50 / p95, ms", |sum| pair(sum.late)),
+    ("worker: before the first attempt", |sum| mib(sum.before)),
+    ("worker: min", |sum| mib(sum.rss.min)),
+    ("worker: mean", |sum| mib(sum.rss.mean)),
+    ("worker: max", |sum| mib(sum.peak)),
+    ("worker: growth (max − min)", |sum| mib(sum.peak - sum.rss.min)),
+    ("left between attempts, p50", |sum| mib(sum.between.p50 - sum.before)),
+    ("left between attempts, max", |sum| mib(sum.between.max - sum.before)),
+    ("Redis: used, median / max", |sum| format!("{} / {}", mib(sum.broker.p50), mib(sum.broker.max))),
+    ("Redis: the job’s keys, max", |sum| mib(sum.keys.max)),
+    ("Redis: in / out an attempt", |sum| {
+        let attempts = sum.attempts as f64;
+        format!("{} / {}", mib(sum.received / attempts), mib(sum.sent / attempts))
+    }),
 ];
 
-/// One table for each scenario, memory in MiB.
+/// One table for each scenario, a column for each contender. Memory is in MiB.
 pub fn figures(summaries: &[Summary]) -> String {
     let mut text = String::new();
     for scenario in Scenario::ALL {
-        let heads: Vec<&str> = COLUMNS.iter().map(|(head, _)| *head).collect();
-        let _ = writeln!(text, "**Where {scenario}** (memory in MiB)\n");
-        let _ = writeln!(text, "| | poll | {} |\n|---|---{}|", heads.join(" | "), "|--:".repeat(COLUMNS.len()));
-        for sum in summaries.iter().filter(|sum| sum.scenario == scenario) {
-            let cells: Vec<String> = COLUMNS.iter().map(|(_, cell)| cell(sum)).collect();
-            let _ = writeln!(text, "| {} | {} | {} |", sum.name, sum.polling.unwrap_or("–"), cells.join(" | "));
+        let columns: Vec<&Summary> = summaries.iter().filter(|sum| sum.scenario == scenario).collect();
+        let _ = writeln!(text, "Where {scenario} (memory in MiB):\n");
+        line(&mut text, "", columns.iter().map(|sum| head(sum)));
+        line(&mut text, "---", columns.iter().map(|_| "--:".to_owned()));
+        for (what, figure) in ROWS {
+            line(&mut text, what, columns.iter().map(|sum| figure(sum)));
         }
         text.push('\n');
     }
     text
+}
+
+fn line(text: &mut String, head: &str, cells: impl Iterator<Item = String>) {
+    let _ = writeln!(text, "| {head} | {} |", cells.collect::<Vec<_>>().join(" | "));
+}
+
+fn head(sum: &Summary) -> String {
+    match sum.polling {
+        None | Some("default") => sum.name.clone(),
+        Some(polling) => format!("{}, poll {polling}", sum.name),
+    }
 }
 
 /// What Afresh must show, and whether it did.
@@ -57,12 +72,11 @@ pub fn promises(promises: &[Promise]) -> String {
 }
 
 fn mib(bytes: f64) -> String {
-    if bytes.is_nan() { "–".to_owned() } else { format!("{:.1}", bytes / MIB) }
-}
-
-/// What the attempts before left in the worker.
-fn left(sum: &Summary) -> String {
-    format!("{} / {}", mib(sum.between.p50 - sum.before), mib(sum.between.max - sum.before))
+    match bytes / MIB {
+        mib if mib.is_nan() => "–".to_owned(),
+        mib if mib.abs() < 0.095 => format!("{mib:.3}"),
+        mib => format!("{mib:.1}"),
+    }
 }
 
 fn pair(spread: Spread) -> String {
