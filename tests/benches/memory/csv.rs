@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use crate::run::Recording;
+use crate::recording::Recording;
 
 /// Writes `worker.csv`, `broker.csv` and `attempts.csv`.
 ///

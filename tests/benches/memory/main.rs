@@ -6,7 +6,7 @@
 //!
 //! * [`scenario`]: what every contender is asked to do
 //! * [`contender`]: what one must be able to do; [`afresh`] and [`dramatiq`] are the two
-//! * [`run`]: one run of one contender, with its [`sample`]s taken from outside
+//! * [`recording`]: one run of one contender, with its [`sample`]s taken from outside
 //! * [`summary`]: the figures of a run; [`promises`] holds Afresh's against what it must show
 //! * [`table`], [`csv`], [`plot`]: the same for people
 
@@ -18,7 +18,7 @@ mod csv;
 mod dramatiq;
 mod plot;
 mod promises;
-mod run;
+mod recording;
 mod sample;
 mod scenario;
 mod summary;
@@ -31,7 +31,7 @@ use anyhow::Context as _;
 use clap::Parser;
 
 use contender::Contender;
-use run::Recording;
+use recording::Recording;
 use scenario::Scenario;
 use summary::Summary;
 
@@ -61,10 +61,17 @@ struct Args {
     bench: bool,
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    let args = Args::parse();
+fn main() -> ExitCode {
+    run(&Args::parse()).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Success if every promise is kept.
+fn run(args: &Args) -> anyhow::Result<ExitCode> {
     std::fs::create_dir_all(&args.out).with_context(|| format!("failed to make the folder {}", args.out.display()))?;
-    let recordings = record_all(&args, &contenders(&args)?)?;
+    let recordings = record_all(args, &contenders(args)?)?;
     let summaries: Vec<Summary> = recordings.iter().map(Summary::of).collect();
 
     csv::write(&recordings, &args.out)?;
@@ -86,7 +93,7 @@ fn contenders(args: &Args) -> anyhow::Result<Vec<Box<dyn Contender>>> {
         contenders.extend(dramatiq::contenders(&args.python, &cache));
     }
     contenders.retain(|contender| contender.name().contains(&args.only));
-    anyhow::ensure!(!contenders.is_empty(), "there is no contender whose name contains {:?}", args.only);
+    anyhow::ensure!(!contenders.is_empty(), "there is no contender to run whose name contains {:?}", args.only);
     Ok(contenders)
 }
 
@@ -97,7 +104,7 @@ fn record_all(args: &Args, contenders: &[Box<dyn Contender>]) -> anyhow::Result<
         for contender in contenders {
             eprintln!("{} · {scenario} · {} s …", contender.name(), args.seconds);
             recordings.push(
-                run::record(contender.as_ref(), scenario, args.seconds, &args.out)
+                recording::record(contender.as_ref(), scenario, args.seconds, &args.out)
                     .with_context(|| format!("failed to run {} where {scenario}", contender.name()))?,
             );
         }

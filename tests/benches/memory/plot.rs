@@ -9,7 +9,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
-use crate::run::Recording;
+use crate::recording::Recording;
 use crate::scenario::Scenario;
 use crate::summary::Summary;
 

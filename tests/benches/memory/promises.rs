@@ -1,6 +1,6 @@
 //! What Afresh must show, each promise with its figure. The same for both scenarios but for the peak.
 
-use crate::run::Recording;
+use crate::recording::Recording;
 use crate::scenario::{BYTES, Scenario};
 use crate::summary::Summary;
 

@@ -1,6 +1,6 @@
 //! The figures of one run, from what was seen of it.
 
-use crate::run::Recording;
+use crate::recording::Recording;
 use crate::scenario::Scenario;
 
 /// The figures of one run. Memory is in bytes, time in milliseconds.
