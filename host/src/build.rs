@@ -79,7 +79,7 @@ pub fn build(path: &Path, out: Option<&Path>, reporter: &Reporter) -> anyhow::Re
         "{} is not a folder; name the folder of a crate, a workspace or a C program",
         path.display()
     );
-    let out = out.map_or_else(|| path.strip_prefix(".").unwrap_or(path).join(DEFAULT_OUT), Path::to_owned);
+    let out = out.map_or_else(|| default_out(path), Path::to_owned);
     let scratch = tempfile::tempdir().context("failed to make a temporary folder")?;
     let project = Project::find(path)?;
     let mut programs = Vec::new();
@@ -99,6 +99,11 @@ pub fn build(path: &Path, out: Option<&Path>, reporter: &Reporter) -> anyhow::Re
         bail!("two programs are called `{}`; rename one, since a module is known by its name", twice.name);
     }
     modules.into_iter().map(|module| module.place(&out)).collect()
+}
+
+/// Where the modules of `path` go unless told otherwise.
+pub fn default_out(path: &Path) -> PathBuf {
+    path.strip_prefix(".").unwrap_or(path).join(DEFAULT_OUT)
 }
 
 /// What there is to build in a folder.

@@ -17,6 +17,7 @@ mod build;
 mod compile_module;
 mod config;
 mod dead;
+mod dev;
 mod enqueue;
 mod handle;
 mod inspect;
@@ -83,6 +84,7 @@ enum Verb {
     Build(build::Args),
     Run(run::Args),
     Inspect(inspect::Args),
+    Dev(dev::Args),
     Worker(worker::Args),
     Enqueue(Box<enqueue::Args>),
     Job(job::Args),
@@ -91,6 +93,17 @@ enum Verb {
     Config(config::Args),
     #[command(name = COMPILE_VERB, hide = true)]
     CompileModule,
+}
+
+impl Verb {
+    /// What the log says where nobody asks for more or less.
+    fn usual_log(&self) -> &'static str {
+        match self {
+            // It prints a table of what became of each job, and some are meant to fail.
+            Self::Dev(_) => "warn,afresh_host::worker::settler=off",
+            _ => "info",
+        }
+    }
 }
 
 /// What a verb works with: the common flags and the configuration they lead to.
@@ -137,7 +150,7 @@ impl Session {
 /// The whole program: 0 when it was done, 1 when it failed, 2 when it was called wrongly.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    telemetry::start(&cli.common);
+    telemetry::start(&cli.common, cli.verb.usual_log());
     match run(cli) {
         Ok(code) => code,
         Err(error) => {
@@ -162,6 +175,7 @@ fn run(Cli { common, verb }: Cli) -> anyhow::Result<ExitCode> {
         Verb::Build(args) => build::run(output, quiet, args),
         Verb::Run(args) => run::run(&session()?, args),
         Verb::Inspect(args) => inspect::run(output, args),
+        Verb::Dev(args) => dev::run(&session()?, &args),
         Verb::Worker(args) => worker::run(&session()?, &args),
         Verb::Enqueue(args) => enqueue::run(&session()?, *args),
         Verb::Job(args) => job::run(&session()?, args),

@@ -9,6 +9,7 @@
 //! * [`terms`]: the limits and the retry policy one job runs under
 //! * [`registry`]: the task modules of a folder, taken up again when a file changes
 //! * [`compiler`]: compiles modules in a child process, and keeps the code
+//! * [`examples`], [`sources`]: what `afresh dev` runs, and what it watches
 //! * [`machine`]: what this machine has to give
 //! * [`setup`]: puts a worker together
 //! * [`shutdown`]: the end as a value
@@ -19,11 +20,13 @@ pub mod build;
 pub mod cli;
 pub mod compiler;
 pub mod config;
+pub mod examples;
 pub mod machine;
 pub mod registry;
 pub mod scaffold;
 pub mod setup;
 pub mod shutdown;
+pub mod sources;
 pub mod telemetry;
 pub mod terms;
 pub mod toolchain;

@@ -6,11 +6,11 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Common, LogFormat};
 
-/// Starts logging as the common flags ask; `AFRESH_LOG` (a filter such as `afresh_host=debug`) wins over `-v` and `-q`.
-pub fn start(common: &Common) {
+/// Starts logging as the common flags ask, by default as `usual` says; `AFRESH_LOG` (a filter such as `afresh_host=debug`) wins over `-v` and `-q`.
+pub fn start(common: &Common, usual: &str) {
     let level = match (common.quiet, common.verbose) {
         (true, _) => "error",
-        (false, 0) => "info",
+        (false, 0) => usual,
         (false, 1) => "info,afresh_host=debug,afresh_queue=debug,afresh_sandbox=debug",
         (false, _) => "trace",
     };
