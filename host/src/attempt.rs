@@ -1,4 +1,5 @@
-//! One attempt, from a lease to what is to be settled: the one file in which the queue and the sandbox meet.
+//! One attempt, from a lease to what is to be settled: the one file in which what a sandbox reports becomes what a queue
+//! records.
 
 use std::sync::Arc;
 use std::time::Instant;

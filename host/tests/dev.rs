@@ -1,0 +1,70 @@
+//! The first command of the README, as a stranger runs it: every example, on its own input, as its `example.toml` says.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn examples() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("examples")
+}
+
+/// `afresh dev FOLDER --once` in an empty folder of its own.
+fn dev(folder: &Path, home: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_afresh"))
+        .args(["dev", "--once", "--json"])
+        .arg(folder)
+        .current_dir(home)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn every_example_goes_as_its_file_says() {
+    let home = tempfile::tempdir().unwrap();
+    let output = dev(&examples(), home.path());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}\n{}", String::from_utf8_lossy(&output.stdout));
+
+    let rows: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    for task in ["flaky", "log-report", "memory-bomb", "shout-c", "thumbnail"] {
+        let of_task: Vec<_> = rows.iter().filter(|row| row["task"] == task).collect();
+        assert!(!of_task.is_empty(), "no case of {task} was run");
+        // A C program needs a clang for WASI; without one it is skipped, and the build has said so.
+        let skipped = of_task.iter().any(|row| row["outcome"] == "skipped");
+        assert!(!skipped || task == "shout-c" && stderr.contains("skipped"), "{task} was skipped: {stderr}");
+    }
+}
+
+#[test]
+fn a_case_that_differs_is_named_and_ends_with_1() {
+    let home = tempfile::tempdir().unwrap();
+    let crates = home.path().join("crates");
+    std::fs::create_dir_all(crates.join("echo")).unwrap();
+    std::fs::write(
+        crates.join("echo/echo.c"),
+        "#include <stdio.h>\nint main(void) { int c; while ((c = getchar()) != EOF) putchar(c); return 0; }\n",
+    )
+    .unwrap();
+    std::fs::write(
+        crates.join("echo/example.toml"),
+        "[[case]]\ntask = \"echo\"\npayload = \"hello\"\nreply = \"hello\"\n\n[[case]]\nname = \"not so\"\ntask = \"echo\"\npayload = \"hello\"\nreply = \"HELLO\"\n",
+    )
+    .unwrap();
+    let output = dev(&crates, home.path());
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let rows: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let fine: Vec<_> = rows.iter().map(|row| (row["case"].as_str().unwrap(), row["as_expected"].as_bool())).collect();
+    assert_eq!(fine, [("echo", Some(true)), ("not so", Some(false))]);
+}
+
+#[test]
+fn a_key_that_no_case_has_is_named_with_its_file() {
+    let home = tempfile::tempdir().unwrap();
+    let crates = home.path().join("crates");
+    std::fs::create_dir_all(crates.join("echo")).unwrap();
+    std::fs::write(crates.join("echo/echo.c"), "int main(void) { return 0; }\n").unwrap();
+    std::fs::write(crates.join("echo/example.toml"), "[[case]]\ntask = \"echo\"\nspeed = 9\n").unwrap();
+    let output = dev(&crates, home.path());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr.contains("example.toml") && stderr.contains("speed"), "{stderr}");
+}
