@@ -14,10 +14,10 @@ use crate::attempt::{Attempt, Ended, Workshop};
 const STACK: usize = 2 << 20;
 
 /// A worker's slots.
-#[derive(Debug)]
 pub struct Slots {
     attempts: Sender<Attempt>,
-    draining: Arc<AtomicBool>,
+    /// The slots' own way in, here for what no slot has taken when the shutdown begins.
+    slot: Slot,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -29,22 +29,17 @@ impl Slots {
     pub fn start(count: usize, shop: Arc<Workshop>, ended: mpsc::UnboundedSender<Ended>) -> std::io::Result<Self> {
         // Unbounded, but never long: the worker leases no more than it has room for.
         let (attempts, waiting) = crossbeam_channel::unbounded();
-        let draining = Arc::new(AtomicBool::new(false));
+        let slot = Slot { waiting, draining: Arc::default(), shop, ended };
         let threads = (0..count)
             .map(|number| {
-                let slot = Slot {
-                    waiting: waiting.clone(),
-                    draining: draining.clone(),
-                    shop: shop.clone(),
-                    ended: ended.clone(),
-                };
+                let slot = slot.clone();
                 std::thread::Builder::new()
                     .name(format!("afresh-slot-{number}"))
                     .stack_size(STACK)
                     .spawn(move || slot.run())
             })
             .collect::<std::io::Result<_>>()?;
-        Ok(Self { attempts, draining, threads })
+        Ok(Self { attempts, slot, threads })
     }
 
     /// Hands an attempt to the next free slot.
@@ -53,9 +48,14 @@ impl Slots {
         let _ = self.attempts.send(attempt);
     }
 
-    /// From now on attempts that have not started are given back.
+    /// Gives attempts back that have not started, and from now on every one that comes. Not left to the slots, which may
+    /// all have long to go: another worker can have these jobs now.
     pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+        self.slot.draining.store(true, Ordering::Relaxed);
+        for attempt in self.slot.waiting.try_iter() {
+            // Nobody to tell means nobody to settle it: then it will come back as lost.
+            let _ = self.slot.ended.send(attempt.give_back(&self.slot.shop));
+        }
     }
 
     /// Ends the threads that have nothing to run. One that still runs a guest is left to its end, which the guest's
@@ -70,6 +70,7 @@ impl Slots {
 }
 
 /// One slot.
+#[derive(Clone)]
 struct Slot {
     waiting: Receiver<Attempt>,
     draining: Arc<AtomicBool>,
