@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use afresh_protocol::abi::env;
 use afresh_protocol::{ErrorRecord, Outcome, Usage};
-use afresh_queue::{AttemptRecord, Lease, RetryPolicy};
+use afresh_queue::{AttemptRecord, Lease, RetryPolicy, Timestamp};
 use afresh_sandbox::{Call, Cancel, LogLine, Reason, Report, Sandbox};
 
-use crate::registry::{Found, Registry};
+use crate::registry::{Entry, Found, Registry};
 use crate::terms::Terms;
 use crate::worker::budget::Budget;
 
@@ -54,29 +54,42 @@ pub struct Workshop {
 }
 
 impl Attempt {
-    /// Runs the job's task once. Blocks this thread; by the time it returns the guest's memory is gone.
+    /// Runs the job's task once, as soon as there is memory for it. Blocks this thread; by the time it returns the guest's
+    /// memory is gone.
     pub fn run(self, shop: &Workshop) -> Ended {
         let found = shop.registry.find(&self.lease.job.task);
-        let Lease { job, since, .. } = &self.lease;
-        let (module, terms) = match &found {
-            Found::Ready(entry) => (Some(entry), Terms::of(&entry.policy, &job.options, shop.registry.config())),
-            Found::Missing(_) => (None, Terms::of(&Default::default(), &job.options, shop.registry.config())),
+        let policy = match &found {
+            Found::Ready(entry) => entry.policy.clone(),
+            Found::Missing(_) => Default::default(),
         };
-        let started = since.after(self.arrived.elapsed());
+        let terms = Terms::of(&policy, &self.lease.job.options, shop.registry.config());
+        let needed = match &found {
+            Found::Ready(_) => terms.limits.memory,
+            Found::Missing(_) => 0,
+        };
+        let share = match shop.budget.admit(needed, &self.cancel) {
+            Ok(share) => share,
+            Err(reason) => return Ended::without_run(self.lease, never_started(reason), shop),
+        };
+        // What waits for memory has not started: neither its history nor its lateness begins before this.
+        let started = self.now();
+        let job = &self.lease.job;
         let late_us = started.0 - job.run_at.0;
+        tracing::debug!(job = %job.id, task = job.task, attempt = job.counters.starts, late_us, "attempt started");
 
-        let report = match &found {
-            Found::Missing(why) => ended(Outcome::BadModule(ErrorRecord::new("bad_module", why.clone()))),
-            Found::Ready(entry) => self.run_module(entry, &terms, shop),
+        let (digest, report) = match &found {
+            Found::Missing(why) => (None, ended(Outcome::BadModule(ErrorRecord::new("bad_module", why.clone())))),
+            Found::Ready(entry) => (Some(entry.module.info().digest.clone()), self.run_module(entry, &terms, shop)),
         };
+        drop(share);
         let Report { outcome, usage, log, .. } = report;
 
         let record = AttemptRecord {
-            number: job.counters.starts,
+            number: self.lease.job.counters.starts,
             worker: shop.worker.clone(),
-            module: module.map(|entry| entry.module.info().digest.clone()),
+            module: digest,
             started_at: Some(started),
-            finished_at: since.after(self.arrived.elapsed()),
+            finished_at: self.now(),
             outcome: outcome.kind(),
             error: outcome.error().cloned(),
             usage,
@@ -84,11 +97,12 @@ impl Attempt {
         Ended { lease: self.lease, outcome, record, log, retry: terms.retry, late_us }
     }
 
-    fn run_module(&self, entry: &crate::registry::Entry, terms: &Terms, shop: &Workshop) -> Report {
-        let _share = match shop.budget.admit(terms.limits.memory, &self.cancel) {
-            Ok(share) => share,
-            Err(reason) => return ended(never_started(reason)),
-        };
+    /// The broker's time, without asking it.
+    fn now(&self) -> Timestamp {
+        self.lease.since.after(self.arrived.elapsed())
+    }
+
+    fn run_module(&self, entry: &Entry, terms: &Terms, shop: &Workshop) -> Report {
         let job = &self.lease.job;
         let call = Call {
             task: entry.policy.task.clone(),
