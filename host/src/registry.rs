@@ -2,9 +2,10 @@
 //! Attempts under way hold the module they started with; a bad new file keeps the old module and says so.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
-use std::time::SystemTime;
 
 use afresh_protocol::TaskPolicy;
 use afresh_sandbox::{ModuleKind, TaskModule};
@@ -51,12 +52,28 @@ struct Shelves {
 /// One file of the folder.
 #[derive(Clone)]
 struct Shelf {
-    /// Its time and length when it was read: the same again is not read again.
-    stamp: (SystemTime, u64),
+    /// What told it apart when it was read: the same again is not read again.
+    stamp: Stamp,
     /// The newest module of it that could be loaded.
     module: Option<TaskModule>,
     /// What is wrong with the file as it is now.
     fault: Option<String>,
+}
+
+/// What tells one state of a file from another. Not its time of modification: copies, archives and image builds carry
+/// that over, and then a new module of the same length would never be noticed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    changed: (i64, i64),
+    length: u64,
+}
+
+impl From<&Metadata> for Stamp {
+    fn from(meta: &Metadata) -> Self {
+        Self { device: meta.dev(), inode: meta.ino(), changed: (meta.ctime(), meta.ctime_nsec()), length: meta.len() }
+    }
 }
 
 /// What a scan of the folder found new.
@@ -163,7 +180,7 @@ impl Registry {
         Ok(changes)
     }
 
-    fn load(&self, file: &Path, stamp: (SystemTime, u64), known: Option<&Shelf>, changes: &mut Vec<Change>) -> Shelf {
+    fn load(&self, file: &Path, stamp: Stamp, known: Option<&Shelf>, changes: &mut Vec<Change>) -> Shelf {
         let old = known.and_then(|shelf| shelf.module.clone());
         let loaded = std::fs::read(file)
             .map_err(|error| format!("failed to read it: {error}"))
@@ -192,8 +209,8 @@ impl Registry {
     }
 }
 
-/// The `.wasm` files of a folder with their time and length, by name.
-fn modules_in(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, (SystemTime, u64)>> {
+/// The `.wasm` files of a folder by name, with what tells them apart.
+fn modules_in(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, Stamp>> {
     let mut files = BTreeMap::new();
     for item in std::fs::read_dir(folder)? {
         let path = item?.path();
@@ -204,7 +221,7 @@ fn modules_in(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, (SystemTime, u
         if let Ok(meta) = std::fs::metadata(&path)
             && meta.is_file()
         {
-            files.insert(path, (meta.modified().unwrap_or(SystemTime::UNIX_EPOCH), meta.len()));
+            files.insert(path, Stamp::from(&meta));
         }
     }
     Ok(files)

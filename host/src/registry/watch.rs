@@ -1,7 +1,7 @@
-//! Watches a registry's folder, and scans it again when something in it changed.
+//! Watches a registry's folder, and scans it again when something in it changed, or may have.
 
 use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use notify::{RecursiveMode, Watcher as _};
@@ -10,6 +10,10 @@ use super::{Change, Registry};
 
 /// Changes come in bursts (a compiler writes, then renames): wait until it has been quiet for so long.
 const QUIET: Duration = Duration::from_millis(50);
+
+/// Look at least this often, with nothing announced: a folder that was replaced as a whole, or lies on a network, sends
+/// no events. A look costs one reading of the folder; files that did not change are not read.
+const AT_LEAST_EVERY: Duration = Duration::from_secs(2);
 
 /// Scans the folder again whenever it changes, on a thread of its own, for as long as the answer lives.
 ///
@@ -25,22 +29,34 @@ pub fn watch(registry: Arc<Registry>) -> notify::Result<impl Drop> {
     })?;
     watcher.watch(registry.folder(), RecursiveMode::NonRecursive)?;
     std::thread::Builder::new().name("afresh-registry".into()).spawn(move || {
-        while changed.recv().is_ok() {
-            while changed.recv_timeout(QUIET).is_ok() {}
-            rescan(&registry);
+        let mut readable = true;
+        loop {
+            // First of all, for what changed between the first scan and the watching.
+            readable = rescan(&registry, readable);
+            match changed.recv_timeout(AT_LEAST_EVERY) {
+                Ok(()) => while changed.recv_timeout(QUIET).is_ok() {},
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
         }
     })?;
     Ok(watcher)
 }
 
-fn rescan(registry: &Registry) {
-    match registry.scan() {
-        Ok(changes) => changes.iter().for_each(report),
-        Err(error) => tracing::error!(
-            "failed to read the tasks folder {}: {error}; the modules that are loaded go on serving",
-            registry.folder().display()
-        ),
+/// Scans, and says what is new; that the folder cannot be read is news only if it could be before.
+fn rescan(registry: &Registry, readable: bool) -> bool {
+    let error = match registry.scan() {
+        Ok(changes) => {
+            changes.iter().for_each(report);
+            return true;
+        }
+        Err(error) => error,
+    };
+    if readable {
+        let folder = registry.folder().display();
+        tracing::error!("failed to read the tasks folder {folder}: {error}; the modules that are loaded go on serving");
     }
+    false
 }
 
 /// Says in the log what a scan found.
