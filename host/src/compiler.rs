@@ -36,7 +36,7 @@ impl Compiler {
     /// # Errors
     /// When this binary cannot be found, or the folder cannot be made private.
     pub fn in_child(sandbox: Sandbox, cache: &Path) -> anyhow::Result<Self> {
-        let program = std::env::current_exe().context("failed to find this program's own file")?;
+        let program = own_program().context("failed to find this program's own file")?;
         private_folder(cache).with_context(|| format!("failed to make a private folder {}", cache.display()))?;
         Ok(Self { sandbox, cache: Some(cache.to_owned()), program: Some(program) })
     }
@@ -69,6 +69,13 @@ impl Compiler {
         // write to, under a checksum; the sandbox checks that it belongs to this module and this build.
         unsafe { self.sandbox.load_compiled(wasm, code) }.ok()
     }
+}
+
+/// What starts this very program again. On Linux that is the file it was started from even after an upgrade has put
+/// another in its place, whose code this one could not use.
+fn own_program() -> std::io::Result<PathBuf> {
+    let running = Path::new("/proc/self/exe");
+    if running.exists() { Ok(running.to_owned()) } else { std::env::current_exe() }
 }
 
 /// The child's side: reads a module from standard input, writes its code to standard output.
