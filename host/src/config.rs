@@ -9,6 +9,8 @@ use afresh_queue::BrokerUrl;
 use anyhow::Context as _;
 use bytesize::ByteSize;
 use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 /// The defaults, as a person reads them; `afresh config` prints this.
 pub const DEFAULTS: &str = include_str!("default-config.toml");
@@ -134,9 +136,11 @@ impl Config {
     /// # Errors
     /// When it is not TOML, has unknown keys, or values that cannot be.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
-        let mut whole: toml::Table = DEFAULTS.parse().context("the built-in defaults are not TOML")?;
-        overlay(&mut whole, text.parse().map_err(|error| placed(&error, text))?);
-        let config: Self = whole.try_into()?;
+        let mut whole = DeTable::parse(DEFAULTS).context("the built-in defaults are not TOML")?;
+        let own = DeTable::parse(text).map_err(|error| placed(&error, text))?;
+        overlay(whole.get_mut(), own.into_inner());
+        // Every place in this comes from the operator's text: the defaults alone are valid.
+        let config = Self::deserialize(toml::Deserializer::from(whole)).map_err(|error| placed(&error, text))?;
         config.check()?;
         Ok(config)
     }
@@ -159,14 +163,16 @@ impl Config {
     }
 }
 
-/// Lays one table over another, section by section.
-fn overlay(under: &mut toml::Table, over: toml::Table) {
+/// Lays one table over another, section by section; each key and value keeps its place in its own text.
+fn overlay<'a>(under: &mut DeTable<'a>, over: DeTable<'a>) {
     for (key, value) in over {
-        match (under.get_mut(&key), value) {
-            (Some(toml::Value::Table(below)), toml::Value::Table(above)) => overlay(below, above),
-            (_, value) => {
-                under.insert(key, value);
+        match (under.get_mut(key.get_ref().as_ref()).map(Spanned::get_mut), value.get_ref()) {
+            (Some(DeValue::Table(below)), DeValue::Table(_)) => {
+                if let DeValue::Table(above) = value.into_inner() {
+                    overlay(below, above);
+                }
             }
+            _ => drop(under.insert(key, value)),
         }
     }
 }
@@ -174,7 +180,7 @@ fn overlay(under: &mut toml::Table, over: toml::Table) {
 /// What is wrong and where, without the line itself: it may hold a broker's password.
 fn placed(error: &toml::de::Error, text: &str) -> anyhow::Error {
     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or(text);
-    anyhow::anyhow!("line {}: {}", before.lines().count().max(1), error.message())
+    anyhow::anyhow!("line {}: {}", before.matches('\n').count() + 1, error.message())
 }
 
 fn broker_url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<BrokerUrl, D::Error> {
@@ -204,6 +210,10 @@ mod tests {
             ("[worker]\nqueues = []", "worker.queues"),
             ("broker = \"mysql://ann:secret@x\"", "mysql"),
             ("max_payload = 1\nbroker = \"redis://ann:secret@x\n", "line 2"),
+            ("[worker]\nlease = \"5s\"\nleese = \"5s\"", "line 3"),
+            ("[tasks.a]\nfuel_price = 1", "line 2"),
+            ("\n[limits]\ntimeout = 5", "line 3"),
+            ("\n\n[walls]", "line 3"),
         ] {
             let error = format!("{:#}", Config::parse(text).unwrap_err());
             assert!(!error.contains("secret"), "{error:?} shows a password");
