@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use afresh_queue::Broker;
+use afresh_queue::{Broker, BrokerError};
 use anyhow::Context as _;
 use bytesize::ByteSize;
 
@@ -127,6 +127,12 @@ async fn reach(broker: &dyn Broker, required: bool, shutdown: &mut Shutdown) -> 
         match checked {
             Ok(()) => {
                 trouble.over("the broker answers");
+                return Ok(true);
+            }
+            // It is there, but takes no writes. The worker's own loop waits that out, and takes what can be had: a Redis
+            // that is full is drained by workers, so none of them may stay outside.
+            Err(error @ BrokerError::Refused(_)) if !required => {
+                tracing::error!("the broker takes no writes: {error}; going on with what it does take");
                 return Ok(true);
             }
             Err(error) if error.is_transient() && !required => {
