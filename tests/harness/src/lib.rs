@@ -1,16 +1,19 @@
 //! Real parts for tests, which start in a moment, stay out of each other's way, and end by themselves.
 //!
 //! * [`redis_server`]: a `redis-server` of one's own
+//! * [`worker`]: a worker process, and the moments it tells of in its log
 //! * [`wait_until`]: waiting for something, with a deadline and never a bare sleep
 //!
 //! What a test needs and the machine does not have is a panic that says what to install: a test that is skipped in
 //! silence proves nothing.
 
 pub mod redis_server;
+pub mod worker;
 
 use std::time::{Duration, Instant};
 
 pub use redis_server::RedisServer;
+pub use worker::{Event, Worker, worker};
 
 /// How long a thing may take that normally takes no time: generous, because test machines are busy.
 pub const SOON: Duration = Duration::from_secs(20);

@@ -1,0 +1,23 @@
+//! The worker as a user would notice it: real processes on real brokers, killed, stopped and starved.
+//!
+//! * `site`: a broker, a folder of tasks and the workers on them; what every test has for itself
+//! * `guests`: task modules in WebAssembly text, each with one habit
+//! * `path`: jobs run, in order, at their time, once
+//! * `vanish`: workers that are killed or come back from the dead
+//! * `leave`: workers that are asked to end
+//! * `outage`: Redis goes away, comes back, or takes no writes
+//! * `reload`: modules come, change and go while the worker runs
+//! * `refuse`: modules and settings that cannot be
+//! * `walls`: limits, the memory budget, and the terms they come from
+//! * `footprint`: what a worker takes while it has nothing to do, and after guests that failed
+
+mod footprint;
+mod guests;
+mod leave;
+mod outage;
+mod path;
+mod refuse;
+mod reload;
+mod site;
+mod vanish;
+mod walls;

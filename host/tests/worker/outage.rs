@@ -1,0 +1,111 @@
+//! Redis goes away, comes back, or takes no writes: the worker says so once, loses nothing, and goes on.
+
+use afresh_harness::{Event, SOON, wait_until};
+use afresh_queue::NewJob;
+
+use crate::guests;
+use crate::site::{Site, outcomes};
+
+/// What survives a crash of the server's process.
+const DURABLE: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
+
+#[test]
+fn a_redis_that_crashes_and_comes_back_costs_no_job_and_one_line() {
+    let mut site = Site::redis(&DURABLE);
+    site.task("nap", &guests::nap(1_000, "rested"));
+    let worker = site.worker().slots(2).lease("60s").start();
+    let under_way = site.enqueue(NewJob::new("nap", ""));
+    worker.starts(&under_way);
+    site.server().kill();
+    let error = worker.says("failed to take jobs");
+    assert!(error.says(&site.url) && error.says("cannot be reached"), "{error}");
+    site.server().restart();
+    assert_eq!(site.succeeds(&under_way), "rested");
+    assert_eq!(outcomes(&site.job(&under_way)), ["succeeded"]);
+    worker.says("the broker answers again");
+
+    // And while it has nothing to do.
+    site.server().kill();
+    assert!(wait_until(SOON, || worker.count("failed to take jobs") == 2), "{}", worker.log());
+    site.server().restart();
+    let next = site.enqueue(NewJob::new("nap", ""));
+    assert_eq!(site.succeeds(&next), "rested");
+    let errors = worker.events().iter().filter(|event| event.field("level") == "ERROR").count();
+    assert!(errors <= 6, "an outage is told once by each who notices:\n{}", worker.log());
+}
+
+#[test]
+fn a_redis_that_is_not_there_yet_is_waited_for() {
+    let mut site = Site::redis(&[]);
+    site.task("echo", &guests::echo());
+    site.server().kill();
+    let worker = site.worker().start();
+    let error = worker.says("failed to reach the broker");
+    assert!(error.says(&site.url) && error.says("trying again"), "{error}");
+    site.server().restart();
+    worker.says("the broker answers");
+    let id = site.enqueue(NewJob::new("echo", "hello"));
+    assert_eq!(site.succeeds(&id), "hello");
+}
+
+#[test]
+fn a_worker_that_requires_its_broker_ends_where_there_is_none() {
+    let mut site = Site::redis(&[]);
+    site.server().kill();
+    let mut worker = site.worker().switch("--require-broker").start();
+    assert_eq!(worker.ends(), 1);
+    let error = worker.tells("why it ends", |event: &Event| event.message().starts_with("error: "));
+    assert!(error.says("failed to use the broker") && error.says(&site.url), "{error}");
+}
+
+#[test]
+fn a_worker_waiting_for_its_broker_ends_when_it_is_asked_to() {
+    let mut site = Site::redis(&[]);
+    site.server().kill();
+    let mut worker = site.worker().start();
+    worker.says("failed to reach the broker");
+    worker.terminate();
+    assert_eq!(worker.ends(), 0);
+}
+
+#[test]
+fn a_read_only_replica_is_named_and_waited_for() {
+    let mut site = Site::redis(&[]);
+    site.task("echo", &guests::echo());
+    let id = site.enqueue(NewJob::new("echo", "promoted"));
+    site.server().command("REPLICAOF 127.0.0.1 1");
+    let worker = site.worker().start();
+    let error = worker.says("is a read-only replica");
+    assert!(error.says("point the broker's URL at the primary"), "{error}");
+    site.server().command("REPLICAOF NO ONE");
+    assert_eq!(site.succeeds(&id), "promoted");
+}
+
+#[test]
+fn a_redis_turned_replica_under_a_worker_is_named_and_its_job_is_settled_later() {
+    let mut site = Site::redis(&[]);
+    site.task("nap", &guests::nap(500, "rested"));
+    let worker = site.worker().slots(1).lease("60s").start();
+    let id = site.enqueue(NewJob::new("nap", ""));
+    worker.starts(&id);
+    site.server().command("REPLICAOF 127.0.0.1 1");
+    let error = worker.says("failed to settle attempts");
+    assert!(error.says("is a read-only replica"), "{error}");
+    site.server().command("REPLICAOF NO ONE");
+    assert_eq!(site.succeeds(&id), "rested");
+    assert_eq!(outcomes(&site.job(&id)), ["succeeded"]);
+}
+
+#[test]
+fn a_full_redis_is_named_and_drained_by_a_worker_that_starts_then() {
+    let mut site = Site::redis(&[]);
+    site.task("echo", &guests::echo());
+    let ids: Vec<_> = (0..3).map(|n| site.enqueue(NewJob::new("echo", n.to_string()))).collect();
+    site.server().command("CONFIG SET maxmemory 1");
+    let worker = site.worker().slots(1).start();
+    let error = worker.says("has reached its memory limit");
+    assert!(error.says("raise `maxmemory`"), "{error}");
+    for (n, id) in ids.iter().enumerate() {
+        assert_eq!(site.succeeds(id), n.to_string());
+    }
+}

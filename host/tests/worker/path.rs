@@ -1,0 +1,92 @@
+//! Jobs run, in order, at their time, once.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use afresh_queue::{JobId, NewJob, Timestamp};
+
+use crate::guests;
+use crate::site::{Site, hasty, on_each_broker, outcomes};
+
+on_each_broker!(
+    a_reply_is_the_jobs_result,
+    queues_are_served_in_the_order_they_are_named,
+    a_delayed_job_runs_at_its_time_and_not_before,
+    a_burst_ends_when_all_is_done_retries_included,
+    several_workers_share_the_jobs_and_run_each_once,
+);
+
+fn a_reply_is_the_jobs_result(site: &mut Site) {
+    site.task("echo", &guests::echo());
+    let worker = site.worker().slots(2).start();
+    let started = worker.says("worker started");
+    assert!(started.says(site.url.trim_start_matches("sqlite:")) && started.field("tasks") == "echo", "{started}");
+    let id = site.enqueue(NewJob::new("echo", "good morning"));
+    assert_eq!(site.succeeds(&id), "good morning");
+    let job = site.job(&id);
+    assert_eq!((job.attempts_started, outcomes(&job)), (1, vec!["succeeded"]));
+    assert_eq!(job.attempts[0].worker, started.field("worker"));
+    assert!(job.attempts[0].module.as_ref().is_some_and(|digest| digest.starts_with("sha256:")), "{job:?}");
+}
+
+fn queues_are_served_in_the_order_they_are_named(site: &mut Site) {
+    site.task("echo", &guests::echo());
+    let put = |queue| -> Vec<_> { (0..3).map(|_| site.enqueue(NewJob::new("echo", "").queue(queue))).collect() };
+    let (low, high, other) = (put("low"), put("high"), put("other"));
+    let mut worker = site.worker().queues("high,low").slots(1).burst().start();
+    assert_eq!(worker.ends(), 0);
+    let order: Vec<_> =
+        worker.events().iter().filter(|e| e.message() == "attempt finished").map(|e| e.field("job")).collect();
+    let wanted: Vec<_> = high.iter().chain(&low).map(JobId::to_string).collect();
+    assert_eq!(order, wanted);
+    assert_eq!(site.job(&other[0]).attempts_started, 0, "nobody serves this queue");
+}
+
+fn a_delayed_job_runs_at_its_time_and_not_before(site: &mut Site) {
+    site.task("echo", &guests::echo());
+    let worker = site.worker().slots(1).start();
+    worker.says("worker started");
+    let due = Timestamp::now().after(Duration::from_millis(700));
+    let id = site.enqueue(NewJob::new("echo", "later").run_at(due));
+    assert_eq!(site.succeeds(&id), "later");
+    let started = site.job(&id).attempts[0].started_at.unwrap();
+    assert!(started >= due, "it started at {started}, due was {due}");
+    // It would be a second where only the regular look finds it; the machine may be busy.
+    assert!(started < due.after(Duration::from_millis(700)), "it started at {started}, due was {due}");
+}
+
+fn a_burst_ends_when_all_is_done_retries_included(site: &mut Site) {
+    site.task("echo", &guests::echo());
+    site.task("fail", &guests::leave(75, "not today"));
+    let later = Timestamp::now().after(Duration::from_millis(500));
+    let delayed = site.enqueue(NewJob::new("echo", "b").run_at(later));
+    let slow = afresh_queue::JobOptions { min_backoff_ms: Some(300), max_backoff_ms: Some(300), ..hasty(2) };
+    let failing = site.enqueue(NewJob::new("fail", "").options(slow));
+    let mut worker = site.worker().slots(2).burst().start();
+    assert_eq!(worker.ends(), 0);
+    assert_eq!(site.succeeds(&delayed), "b");
+    let job = site.dies(&failing);
+    assert_eq!(outcomes(&job), ["failed", "failed"]);
+    assert_eq!(job.attempts[0].error.as_ref().unwrap().message, "exited with code 75: not today");
+    assert_eq!(worker.count("the job is dead"), 1);
+}
+
+fn several_workers_share_the_jobs_and_run_each_once(site: &mut Site) {
+    site.task("nap", &guests::nap(5, "done"));
+    // Ready before there is work, so that no worker takes all of it while the others start.
+    let workers: Vec<_> = (0..3).map(|_| site.worker().slots(2).start()).collect();
+    workers.iter().for_each(|worker| drop(worker.says("worker started")));
+    let ids: Vec<_> = (0..200).map(|_| site.enqueue(NewJob::new("nap", ""))).collect();
+    let mut names = HashSet::new();
+    for id in &ids {
+        assert_eq!(site.succeeds(id), "done");
+        let job = site.job(id);
+        assert_eq!((job.attempts_started, outcomes(&job)), (1, vec!["succeeded"]), "{job:#?}");
+        names.insert(job.attempts[0].worker.clone());
+    }
+    assert_eq!(names.len(), 3, "every worker had a share");
+    let told = |worker: &afresh_harness::Worker| worker.count("attempt finished");
+    let all = || workers.iter().map(told).sum::<usize>();
+    assert!(afresh_harness::wait_until(afresh_harness::SOON, || all() >= 200));
+    assert_eq!(all(), 200, "each job was run once, by what the workers say too");
+}

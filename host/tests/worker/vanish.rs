@@ -1,0 +1,68 @@
+//! Workers that are killed, or come back from the dead: no job is lost, and no stale attempt changes one.
+
+use afresh_queue::{NewJob, State};
+
+use crate::guests;
+use crate::site::{Site, hasty, on_each_broker, outcomes};
+
+on_each_broker!(
+    a_job_whose_worker_is_killed_comes_back_as_lost_and_runs_elsewhere,
+    a_job_that_loses_every_worker_is_dead_as_lost,
+    a_worker_back_from_the_dead_changes_nothing,
+);
+
+fn a_job_whose_worker_is_killed_comes_back_as_lost_and_runs_elsewhere(site: &mut Site) {
+    site.task("work", &guests::spin());
+    site.module("other/work.wasm", &guests::wasm(&guests::reply("from the second")));
+    let id = site.enqueue(NewJob::new("work", "").options(hasty(5)));
+    let mut first = site.worker().slots(1).lease("1s").start();
+    let name = first.says("worker started").field("worker");
+    first.starts(&id);
+    first.kill();
+
+    let second = site.worker_with(&site.path("other")).slots(1).lease("1s").start();
+    assert_eq!(site.succeeds(&id), "from the second");
+    let lost = second.says("attempt lost");
+    assert_eq!((lost.field("worker"), lost.field("job")), (name.clone(), id.to_string()));
+    let job = site.job(&id);
+    assert_eq!((job.attempts_started, outcomes(&job)), (2, vec!["lost", "succeeded"]));
+    assert_eq!(job.attempts[1].worker, name, "the history names who was lost");
+    assert!(job.attempts[1].error.as_ref().unwrap().message.contains("the lease expired"), "{job:#?}");
+}
+
+fn a_job_that_loses_every_worker_is_dead_as_lost(site: &mut Site) {
+    site.task("work", &guests::spin());
+    let id = site.enqueue(NewJob::new("work", "").options(hasty(2)));
+    for start in 1..=2 {
+        let mut worker = site.worker().slots(1).lease("1s").start();
+        worker.starts(&id);
+        let job = site.job(&id);
+        assert_eq!((job.state, job.attempts_started), (State::Running, start));
+        worker.kill();
+    }
+    let _third = site.worker().slots(1).lease("1s").start();
+    let job = site.dies(&id);
+    assert_eq!((job.attempts_started, outcomes(&job)), (2, vec!["lost", "lost"]));
+    assert_eq!(job.attempts[0].error.as_ref().unwrap().kind, "lost");
+}
+
+fn a_worker_back_from_the_dead_changes_nothing(site: &mut Site) {
+    site.task("work", &guests::nap(3_000, "from the first"));
+    site.module("other/work.wasm", &guests::wasm(&guests::reply("from the second")));
+    let id = site.enqueue(NewJob::new("work", "").options(hasty(5)));
+    let zombie = site.worker().slots(1).lease("1s").start();
+    zombie.starts(&id);
+    site.pause(&zombie);
+    let mut second = site.worker_with(&site.path("other")).slots(1).lease("1s").start();
+    assert_eq!(site.succeeds(&id), "from the second");
+    second.terminate();
+    assert_eq!(second.ends(), 0);
+
+    let before = site.job(&id);
+    zombie.resume();
+    zombie.says("an attempt ended after its lease was lost; it changed nothing");
+    assert_eq!(site.job(&id), before);
+    assert_eq!(site.succeeds(&id), "from the second");
+    let next = site.enqueue(NewJob::new("work", ""));
+    assert_eq!(site.succeeds(&next), "from the first", "it is a worker like any other again");
+}
