@@ -155,8 +155,8 @@ fn spoken(verdict: Verdict, delay: Option<Duration>, state: State) -> Outcome {
 
 fn exited(code: i32, state: State) -> Outcome {
     let text = format!("exited with code {code}");
-    match (code, state.kind) {
-        (exit::REJECTED, ModuleKind::Command) => Outcome::Rejected(with_stderr("rejected", &text, state)),
+    match code {
+        exit::REJECTED => Outcome::Rejected(with_stderr("rejected", &text, state)),
         _ => Outcome::Failed { error: with_stderr("failed", &text, state), retry_after: None },
     }
 }
