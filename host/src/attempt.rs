@@ -116,9 +116,10 @@ impl Attempt {
             ],
         };
         shop.sandbox.run(&entry.module, call, &terms.limits, &self.cancel).unwrap_or_else(|error| {
-            // Ours, not the guest's: the job goes back without losing an attempt, and the operator hears of it.
+            // Ours, not the guest's: it costs no attempt, and the operator hears of it. But it waits, and not for ever:
+            // handed back as it is, the job would be leased again at once, and fail again, in a hot loop.
             tracing::error!(job = %job.id, task = %job.task, "failed to {error}");
-            ended(Outcome::Interrupted)
+            ended(Outcome::BadModule(ErrorRecord::new("not_run", format!("the worker failed to {error}"))))
         })
     }
 
