@@ -78,7 +78,9 @@ pub(super) fn run(session: &Session, args: &Args) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("failed to watch the tasks folder {}", config.worker.tasks.display()))?;
     super::block_on(async {
         let mut shutdown = Shutdown::on_signals().context("failed to listen for signals")?;
-        let broker = session.open_broker().await?;
+        let Some(broker) = open(session, args.require_broker, &mut shutdown).await? else {
+            return Ok(ExitCode::SUCCESS);
+        };
         announce(&*broker, &shop, &settings);
         if reach(&*broker, args.require_broker, &mut shutdown).await? {
             Worker::new(broker, shop, settings).run(shutdown).await?;
@@ -113,6 +115,29 @@ fn announce(broker: &dyn Broker, shop: &Workshop, settings: &WorkerSettings) {
     if tasks.is_empty() {
         let folder = shop.registry.folder().display();
         tracing::warn!("the tasks folder {folder} holds no task module yet; it is watched, so put one there any time");
+    }
+}
+
+/// Opens the broker, and waits where it is only kept locked for the moment; `None` if the shutdown came first.
+async fn open(session: &Session, required: bool, shutdown: &mut Shutdown) -> anyhow::Result<Option<Arc<dyn Broker>>> {
+    let mut trouble = Backoff::default();
+    loop {
+        let error = tokio::select! {
+            opened = session.open_broker() => match opened {
+                Ok(broker) => return Ok(Some(broker)),
+                Err(error) => error,
+            },
+            () = shutdown.begun() => return Ok(None),
+        };
+        let transient = error.downcast_ref::<BrokerError>().is_some_and(BrokerError::is_transient);
+        if required || !transient {
+            return Err(error);
+        }
+        let pause = trouble.pause("cannot start yet", &format_args!("{error:#}"));
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shutdown.begun() => return Ok(None),
+        }
     }
 }
 

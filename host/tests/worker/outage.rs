@@ -1,4 +1,7 @@
-//! Redis goes away, comes back, or takes no writes: the worker says so once, loses nothing, and goes on.
+//! The broker goes away, comes back, or takes no writes: the worker says so once, loses nothing, and goes on.
+
+use std::io::Read as _;
+use std::process::{Command, Stdio};
 
 use afresh_harness::{Event, SOON, wait_until};
 use afresh_queue::NewJob;
@@ -108,4 +111,29 @@ fn a_full_redis_is_named_and_drained_by_a_worker_that_starts_then() {
     for (n, id) in ids.iter().enumerate() {
         assert_eq!(site.succeeds(id), n.to_string());
     }
+}
+
+#[test]
+fn a_sqlite_file_that_another_program_keeps_locked_is_waited_for() {
+    const LOCK: &str = "import sqlite3, sys
+c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('begin exclusive')
+print('locked', flush=True); sys.stdin.read()";
+    let site = Site::sqlite();
+    site.task("echo", &guests::echo());
+    let id = site.enqueue(NewJob::new("echo", "at last"));
+    let mut other = Command::new("python3")
+        .args(["-c", LOCK])
+        .arg(site.path("jobs.db"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("this test needs python3 (`apt-get install python3`)");
+    other.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).expect("it locks the file");
+    let worker = site.worker().start();
+    let error = worker.says("is kept locked by another process");
+    assert!(error.says("jobs.db") && error.says("trying again"), "{error}");
+    // Its standard input ends, and with it the program.
+    drop(other.stdin.take());
+    assert!(other.wait().unwrap().success());
+    assert_eq!(site.succeeds(&id), "at last");
 }
