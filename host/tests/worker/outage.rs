@@ -2,6 +2,7 @@
 
 use std::io::Read as _;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use afresh_harness::{Event, SOON, wait_until};
 use afresh_queue::NewJob;
@@ -22,6 +23,10 @@ fn a_redis_that_crashes_and_comes_back_costs_no_job_and_one_line() {
     site.server().kill();
     let error = worker.says("failed to take jobs");
     assert!(error.says(&site.url) && error.says("cannot be reached"), "{error}");
+    // Long enough for several tries.
+    let begin = Instant::now();
+    assert!(wait_until(SOON, || begin.elapsed() >= Duration::from_secs(1)));
+    assert_eq!(worker.count("failed to take jobs"), 1, "{}", worker.log());
     site.server().restart();
     assert_eq!(site.succeeds(&under_way), "rested");
     assert_eq!(outcomes(&site.job(&under_way)), ["succeeded"]);
