@@ -96,8 +96,14 @@ impl Site {
 
     /// Hands a job over.
     pub(crate) fn enqueue(&self, job: NewJob) -> JobId {
+        self.enqueue_all(vec![job]).remove(0)
+    }
+
+    /// Hands many jobs over at once.
+    pub(crate) fn enqueue_all(&self, jobs: Vec<NewJob>) -> Vec<JobId> {
         let client = Client::from_broker(self.broker.clone());
-        self.ask(async || client.enqueue(job.clone()).await).id
+        let enqueued = self.ask(async || client.enqueue_all(jobs.clone()).await);
+        enqueued.into_iter().map(|job| job.id).collect()
     }
 
     /// Stops a worker between two of its writes: a process that is stopped within a transaction keeps a SQLite file
