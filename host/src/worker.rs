@@ -39,6 +39,9 @@ const AT_LEAST_EVERY: Duration = Duration::from_secs(1);
 /// The most bytes of payloads and histories one lease brings.
 const LEASE_BYTES: usize = 16 << 20;
 
+/// The most expired leases that are taken over in one round.
+const MOST_REAPED: usize = 64;
+
 /// How long, after the attempts were interrupted, their settlements may take before the process ends all the same.
 const LAST_GRACE: Duration = Duration::from_secs(5);
 
@@ -131,18 +134,23 @@ impl Worker {
         Ok(())
     }
 
-    /// One round: look after the queues if it is time, then lease as much as there is room for.
+    /// One round: make due jobs available if it is time, lease as much as there is room for, take over what was lost.
     async fn tick(&self, slots: &Slots, ended: &mpsc::UnboundedSender<Ended>) -> Result<Next, BrokerError> {
+        // Before the lease, so that a due job starts at once; and however full the queues are, so that it starts at all.
+        let due = self.agenda.is_due();
+        if due {
+            self.promote().await?;
+        }
         let room = self.in_flight.room();
         let leased = if room == 0 { Vec::new() } else { self.broker.lease(&self.request(room)).await? };
-        let (asked, got) = (room, leased.len());
+        let more = room > 0 && leased.len() == room;
         for lease in leased {
             self.start(lease, slots);
         }
-        if room > 0 && got == asked {
-            return Ok(Next::Again);
+        if due {
+            self.reap(ended).await?;
         }
-        if self.agenda.is_due() && self.look_after(ended).await? > 0 {
+        if more {
             return Ok(Next::Again);
         }
         if self.settings.burst && self.in_flight.is_empty() && self.nothing_left().await? {
@@ -157,11 +165,19 @@ impl Worker {
         slots.hand(Attempt { lease, cancel, arrived: Instant::now() });
     }
 
-    /// Makes due jobs available, and takes over expired leases. Answers how many jobs there are to take now.
-    async fn look_after(&self, ended: &mpsc::UnboundedSender<Ended>) -> Result<usize, BrokerError> {
-        // Cleared first: what is announced from here on is due again.
+    /// Makes due jobs available, and notes when the next ones are.
+    async fn promote(&self) -> Result<(), BrokerError> {
+        // First: what is announced from here on is for the next round.
         self.agenda.begin_round(AT_LEAST_EVERY);
-        for lease in self.broker.reap(&self.request(64)).await? {
+        if let Some(next) = self.broker.promote(&self.settings.queues).await?.next {
+            self.agenda.at_latest(next);
+        }
+        Ok(())
+    }
+
+    /// Takes over expired leases, and settles their attempts as lost.
+    async fn reap(&self, ended: &mpsc::UnboundedSender<Ended>) -> Result<(), BrokerError> {
+        for lease in self.broker.reap(&self.request(MOST_REAPED)).await? {
             tracing::warn!(
                 job = %lease.job.id, task = lease.job.task, worker = lease.previous_worker.as_deref(),
                 "attempt lost: its lease expired"
@@ -170,11 +186,7 @@ impl Worker {
             // The settler only goes away after this loop.
             let _ = ended.send(Ended::lost(lease, &self.shop));
         }
-        let promoted = self.broker.promote(&self.settings.queues).await?;
-        if let Some(next) = promoted.next {
-            self.agenda.at_latest(next);
-        }
-        Ok(promoted.moved)
+        Ok(())
     }
 
     /// Waits until there may be something to do: room, jobs, or the agenda.

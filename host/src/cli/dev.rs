@@ -154,7 +154,7 @@ impl Dev<'_> {
     /// Builds again; whether there is something new to run.
     async fn rebuild(&self) -> bool {
         let (path, out) = (self.path.to_owned(), self.out.to_owned());
-        let reporter = self.reporter.clone();
+        let reporter = *self.reporter;
         reporter.say("a file changed: building again");
         let built = tokio::task::spawn_blocking(move || build::build(&path, Some(&out), &reporter)).await;
         match built.map_err(anyhow::Error::from).flatten() {
