@@ -83,7 +83,7 @@ impl Worker {
     /// When a thread cannot be started, or the broker can never serve.
     pub async fn run(self, mut shutdown: Shutdown) -> anyhow::Result<()> {
         let (ended, arrivals) = mpsc::unbounded_channel();
-        let slots = Slots::start(self.settings.slots, self.shop.clone(), ended.clone())
+        let slots = Slots::start(self.settings.slots, self.shop.clone(), self.in_flight.clone(), ended.clone())
             .context("failed to start the slots' threads")?;
         let settler = Settler::new(self.broker.clone(), self.in_flight.clone(), self.agenda.clone());
         let settler = tokio::spawn(settler.run(arrivals));

@@ -1,6 +1,7 @@
 //! The threads that guests run on. They never do anything else: no timer, no broker, no heartbeat shares a thread with a
 //! guest, so a guest can keep its own thread busy and nothing more.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -8,6 +9,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender};
 use tokio::sync::mpsc;
 
+use super::in_flight::InFlight;
 use crate::attempt::{Attempt, Ended, Workshop};
 
 /// Stack of a slot's thread in bytes: 512 KiB for the guest, the rest for host functions.
@@ -26,10 +28,15 @@ impl Slots {
     ///
     /// # Errors
     /// When the system has no thread to give.
-    pub fn start(count: usize, shop: Arc<Workshop>, ended: mpsc::UnboundedSender<Ended>) -> std::io::Result<Self> {
+    pub fn start(
+        count: usize,
+        shop: Arc<Workshop>,
+        in_flight: Arc<InFlight>,
+        ended: mpsc::UnboundedSender<Ended>,
+    ) -> std::io::Result<Self> {
         // Unbounded, but never long: the worker leases no more than it has room for.
         let (attempts, waiting) = crossbeam_channel::unbounded();
-        let slot = Slot { waiting, draining: Arc::default(), shop, ended };
+        let slot = Slot { waiting, draining: Arc::default(), shop, in_flight, ended };
         let threads = (0..count)
             .map(|number| {
                 let slot = slot.clone();
@@ -75,20 +82,31 @@ struct Slot {
     waiting: Receiver<Attempt>,
     draining: Arc<AtomicBool>,
     shop: Arc<Workshop>,
+    in_flight: Arc<InFlight>,
     ended: mpsc::UnboundedSender<Ended>,
 }
 
 impl Slot {
     fn run(self) {
         for attempt in &self.waiting {
-            let ended = if self.draining.load(Ordering::Relaxed) || attempt.cancel.reason().is_some() {
-                attempt.give_back(&self.shop)
-            } else {
-                attempt.run(&self.shop)
+            let lease = attempt.lease.reference();
+            // A bug of ours must cost neither the slot nor the lease: let go of, it expires, and the job comes back as lost.
+            let Ok(ended) = catch_unwind(AssertUnwindSafe(|| self.end(attempt))) else {
+                tracing::error!(job = %lease.id, "the worker panicked; this is a bug in afresh, please report it");
+                self.in_flight.remove([&lease]);
+                continue;
             };
             if self.ended.send(ended).is_err() {
                 return;
             }
+        }
+    }
+
+    fn end(&self, attempt: Attempt) -> Ended {
+        if self.draining.load(Ordering::Relaxed) || attempt.cancel.reason().is_some() {
+            attempt.give_back(&self.shop)
+        } else {
+            attempt.run(&self.shop)
         }
     }
 }
