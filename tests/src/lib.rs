@@ -1,1 +1,7 @@
-//! Under construction.
+//! What proves Afresh beyond its crates' own tests. There is no code here, only programs beside it:
+//!
+//! * `benches/memory`: what a failing task leaves in its worker and its broker, with the real Dramatiq beside it
+//! * `harness` (a crate of its own): starts and ends the real redis-server and the real worker for every other test
+//!
+//! The tests stand where what they test stands: the brokers in `host/queue/tests`, the walls in `host/sandbox/tests`, the
+//! worker and the command line in `host/tests`, the SDK in `guest-sdk/tests`.
