@@ -1,7 +1,7 @@
 //! Real parts for tests, which start in a moment, stay out of each other's way, and end by themselves.
 //!
 //! * [`redis_server`]: a `redis-server` of one's own
-//! * [`worker`]: a worker process, and the moments it tells of in its log
+//! * [`mod@worker`]: a worker process, and the moments it tells of in its log
 //! * [`wait_until`]: waiting for something, with a deadline and never a bare sleep
 //!
 //! What a test needs and the machine does not have is a panic that says what to install: a test that is skipped in
