@@ -1,5 +1,6 @@
 //! Watches the source files of tasks, for `afresh dev`.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -27,7 +28,7 @@ impl Changes {
 pub fn watch(folder: &Path) -> anyhow::Result<Changes> {
     let (sender, changed) = watch::channel(());
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(|path| !is_product(path))) {
+        if event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(|path| is_source(path))) {
             sender.send_replace(());
         }
     })?;
@@ -49,6 +50,18 @@ fn source_folders(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
         }
     }
     Ok(folders)
+}
+
+/// Whether a change at this path may change what there is to run.
+fn is_source(path: &Path) -> bool {
+    !is_product(path) && !is_own_output(path)
+}
+
+/// Whether this program's own output goes to that file: each round would be a change, and lead to the next round.
+fn is_own_output(path: &Path) -> bool {
+    let identity = |path: &Path| std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
+    let file = identity(path);
+    file.is_some() && ["/proc/self/fd/1", "/proc/self/fd/2"].iter().any(|output| identity(Path::new(output)) == file)
 }
 
 /// Whether a path is something that a build or a worker writes.

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
+
+use afresh_harness::{SOON, wait_until};
 
 fn examples() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("examples")
@@ -54,6 +57,44 @@ fn a_case_that_differs_is_named_and_ends_with_1() {
     let rows: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
     let fine: Vec<_> = rows.iter().map(|row| (row["case"].as_str().unwrap(), row["as_expected"].as_bool())).collect();
     assert_eq!(fine, [("echo", Some(true)), ("not so", Some(false))]);
+}
+
+#[test]
+fn a_changed_source_is_built_and_run_again_once_and_ctrl_c_ends_it() {
+    let home = tempfile::tempdir().unwrap();
+    let crates = home.path().join("crates");
+    std::fs::create_dir_all(crates.join("hello")).unwrap();
+    let source =
+        |word: &str| format!("#include <stdio.h>\nint main(void) {{ fputs(\"{word}\", stdout); return 0; }}\n");
+    std::fs::write(crates.join("hello/hello.c"), source("one")).unwrap();
+    std::fs::write(crates.join("hello/example.toml"), "[[case]]\ntask = \"hello\"\nreply = \"two\"\n").unwrap();
+
+    // Into the folder that is watched, as a careless shell does: its own words must not start it again.
+    let said = |name: &str| std::fs::read_to_string(crates.join(name)).unwrap_or_default();
+    let file = |name: &str| std::fs::File::create(crates.join(name)).unwrap();
+    let mut process = Command::new(env!("CARGO_BIN_EXE_afresh"))
+        .arg("dev")
+        .arg(&crates)
+        .current_dir(home.path())
+        .stdout(file("said"))
+        .stderr(file("log"))
+        .spawn()
+        .unwrap();
+    let rounds = || said("log").matches("watching").count();
+    assert!(wait_until(SOON, || rounds() == 1), "{}", said("log"));
+    assert!(said("said").contains("its reply differs"), "{}", said("said"));
+
+    std::fs::write(crates.join("hello/hello.c"), source("two")).unwrap();
+    assert!(wait_until(SOON, || said("said").contains("all 1 cases went as expected")), "{}", said("log"));
+    assert!(wait_until(SOON, || rounds() >= 2), "{}", said("log"));
+
+    // One write may be seen as two changes, but never as a stream of them; that there is none takes a while to see.
+    let now = rounds();
+    assert!(!wait_until(Duration::from_secs(1), || rounds() > now + 1), "{}", said("log"));
+
+    let id = rustix::process::Pid::from_child(&process);
+    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+    assert!(process.wait().unwrap().success(), "{}", said("log"));
 }
 
 #[test]
