@@ -299,7 +299,8 @@ impl Survey {
             digest: digest(wasm),
             size: wasm.len(),
             kind: if self.sdk { ModuleKind::Sdk } else { ModuleKind::Command },
-            tasks: self.tasks.unwrap_or_default(),
+            // Only the SDK can tell one task from another, so a plain command is known by its file's name.
+            tasks: self.tasks.filter(|_| self.sdk).unwrap_or_default(),
             imports: self.imports,
             exports: self.exports,
             initial_memory: memory.initial.saturating_mul(64 << 10),

@@ -180,7 +180,10 @@ impl Sandbox {
     }
 
     /// [`check`], and that the module's memory fits into this sandbox at all.
-    fn check(&self, wasm: &[u8]) -> Result<ModuleInfo, ModuleError> {
+    ///
+    /// # Errors
+    /// When the module is refused; see [`ModuleError`].
+    pub fn check(&self, wasm: &[u8]) -> Result<ModuleInfo, ModuleError> {
         let info = check(wasm)?;
         let cap = self.0.config.max_memory;
         if info.initial_memory > cap {

@@ -21,6 +21,8 @@ const CHUNK: usize = 1 << 20;
 pub(crate) struct State {
     pub(crate) kind: ModuleKind,
     pub(crate) wasi: WasiP1Ctx,
+    /// Whether the guest has called a function of wasmtime-wasi: then an error may be its doing.
+    pub(crate) called_wasi: bool,
     pub(crate) payload: Vec<u8>,
     /// How far a plain command has read its stdin.
     pub(crate) read: usize,
@@ -65,6 +67,7 @@ impl State {
         Self {
             kind,
             wasi: wasi::context(&call, started),
+            called_wasi: false,
             payload: call.payload,
             read: 0,
             reply: Vec::new(),

@@ -18,6 +18,7 @@ use crate::state::{State, Stop};
 const SUCCESS: u32 = 0;
 const BADF: u32 = 8;
 const INVAL: u32 = 28;
+const NOTSOCK: u32 = 57;
 
 /// Buffers one read or write may name, as on Unix; more is `EINVAL`.
 const MAX_BUFFERS: u32 = 1024;
@@ -45,13 +46,21 @@ impl HostMonotonicClock for Clock {
 
 /// Adds preview 1.
 pub(crate) fn link(linker: &mut Linker<State>) -> Result<()> {
-    p1::add_to_linker_sync(linker, |state| &mut state.wasi)?;
+    p1::add_to_linker_sync(linker, |state| {
+        state.called_wasi = true;
+        &mut state.wasi
+    })?;
     linker.allow_shadowing(true);
     linker
         .func_wrap(WASI_NAMESPACE, "fd_read", fd_read)?
         .func_wrap(WASI_NAMESPACE, "fd_write", fd_write)?
         .func_wrap(WASI_NAMESPACE, "poll_oneoff", poll_oneoff)?
         .func_wrap(WASI_NAMESPACE, "random_get", random_get)?
+        // wasmtime-wasi writes a warning to the host's log at each call of these four.
+        .func_wrap(WASI_NAMESPACE, "sock_accept", |_: Guest<'_>, _: u32, _: u32, _: u32| NOTSOCK)?
+        .func_wrap(WASI_NAMESPACE, "sock_recv", |_: Guest<'_>, _: u32, _: u32, _: u32, _: u32, _: u32, _: u32| NOTSOCK)?
+        .func_wrap(WASI_NAMESPACE, "sock_send", |_: Guest<'_>, _: u32, _: u32, _: u32, _: u32, _: u32| NOTSOCK)?
+        .func_wrap(WASI_NAMESPACE, "sock_shutdown", |_: Guest<'_>, _: u32, _: u32| NOTSOCK)?
         .func_wrap(WASI_NAMESPACE, "proc_exit", |_: Guest<'_>, code: i32| -> Result<()> {
             // wasmtime-wasi takes codes up to 125 only, but `exit(255)` is common.
             Err(I32Exit(code).into())
