@@ -45,8 +45,9 @@ fn declare(policy: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
     let (name, line) = (&policy.task, policy.to_line());
     let TaskFunction { visibility, name: ident, job, takes_context, .. } = &function;
 
-    let decoded = job.as_ref().map(|job| quote!(::afresh::__private::decode::<#job>(payload)?,));
-    let context = takes_context.then(|| quote!(context));
+    // A task may be called `run`, `payload` or `context`, so none of these names may stand between it and its call.
+    let decoded = job.as_ref().map(|job| quote!(::afresh::__private::decode::<#job>(__afresh_payload)?,));
+    let context = takes_context.then(|| quote!(__afresh_context));
     Ok(quote! {
         #[doc(hidden)]
         #[allow(non_camel_case_types, dead_code, reason = "it stands for the function of its name")]
@@ -55,15 +56,15 @@ fn declare(policy: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
         impl ::afresh::__private::Declared for #ident {
             const TASK: ::afresh::__private::Task = {
                 #[allow(unused_variables, clippy::unit_arg, reason = "a task need not take a job or a context")]
-                fn run(
-                    payload: ::std::vec::Vec<u8>,
-                    context: &::afresh::Context,
+                fn __afresh_run(
+                    __afresh_payload: ::std::vec::Vec<u8>,
+                    __afresh_context: &::afresh::Context,
                 ) -> ::std::result::Result<::std::vec::Vec<u8>, ::afresh::TaskError> {
                     #[allow(unused_imports, reason = "a task that returns a `Result` does without")]
                     use ::afresh::__private::Plain as _;
                     ::afresh::__private::Returned(#ident(#decoded #context)).encode()
                 }
-                ::afresh::__private::Task { name: #name, policy: #line, run }
+                ::afresh::__private::Task { name: #name, policy: #line, run: __afresh_run }
             };
         }
     })
