@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use self::wishes::Wishes;
 use super::handle::Handle;
-use super::output::{escaped, print_raw};
+use super::output::{escaped, print_reply};
 use super::payload::Payload;
 use super::{Session, Usage, block_on};
 
@@ -120,7 +120,7 @@ async fn wait(session: &Session, client: &Client, id: &JobId, limit: Duration) -
     };
     match (finished.job.state, finished.reply) {
         _ if session.output.is_json() => session.output.value(&finished.job, |_| String::new())?,
-        (State::Succeeded, Some(reply)) => print_raw(&reply)?,
+        (State::Succeeded, Some(reply)) => print_reply(&reply)?,
         (State::Succeeded, None) => bail!("job {id} succeeded, but its result is no longer kept"),
         _ => bail!(ending(&finished.job)),
     }

@@ -8,7 +8,7 @@ use clap::{Args as ClapArgs, Subcommand};
 
 use super::act::{self, Act};
 use super::handle::Handle;
-use super::output::print_raw;
+use super::output::print_reply;
 use super::{Session, block_on, page};
 
 /// Looks at jobs, and cancels, retries or removes them.
@@ -128,7 +128,7 @@ pub(super) async fn show(session: &Session, handle: &Handle, id: &JobId) -> anyh
 
 async fn result(handle: &Handle, id: &JobId) -> anyhow::Result<ExitCode> {
     if let Some(bytes) = handle.ask(handle.broker.result(id)).await? {
-        print_raw(&bytes)?;
+        print_reply(&bytes)?;
         return Ok(ExitCode::SUCCESS);
     }
     Err(match known(handle, id).await?.state {

@@ -1,8 +1,9 @@
 //! How results are printed: a table or sentences for people, JSON for programs, and guest text always escaped.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use anyhow::Context as _;
+use bytesize::ByteSize;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
@@ -70,15 +71,24 @@ pub fn print_line(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Bytes on standard output as they are. A closed pipe is no failure.
+/// A task's reply: to a program as it is, to a person as text that does their terminal no harm. A closed pipe is no
+/// failure.
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub fn print_raw(bytes: &[u8]) -> anyhow::Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.context("failed to print the result"),
+pub fn print_reply(reply: &[u8]) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout();
+    match std::str::from_utf8(reply) {
+        _ if !stdout.is_terminal() => match stdout.write_all(reply).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            result => result.context("failed to print the reply"),
+        },
+        Ok("") => Ok(()),
+        Ok(text) => print_line(escaped(text).trim_end_matches('\n')),
+        Err(_) => {
+            eprintln!("the reply is {} of binary data; write it to a file with `> FILE`", ByteSize(reply.len() as u64));
+            Ok(())
+        }
     }
 }
 

@@ -1,17 +1,15 @@
 //! How one attempt's report is printed: for people on two streams, or whole as JSON.
 
-use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use afresh_protocol::abi::LogLevel;
 use afresh_sandbox::{ErrorRecord, Outcome, OutcomeKind, Report, Usage};
-use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytesize::ByteSize;
 use serde::Serialize;
 
-use super::output::{escaped, print_line};
+use super::output::{escaped, print_line, print_reply};
 
 /// The reply to stdout; log lines, what became of the attempt and what it took to stderr.
 pub(super) fn print(report: &Report, quiet: bool) -> anyhow::Result<()> {
@@ -29,23 +27,6 @@ pub(super) fn print(report: &Report, quiet: bool) -> anyhow::Result<()> {
         eprintln!("{}", took(&report.usage));
     }
     Ok(())
-}
-
-/// The reply: to a program as it is, to a person as text that does their terminal no harm.
-fn print_reply(reply: &[u8]) -> anyhow::Result<()> {
-    let mut stdout = std::io::stdout();
-    match std::str::from_utf8(reply) {
-        _ if !stdout.is_terminal() => match stdout.write_all(reply).and_then(|()| stdout.flush()) {
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            result => result.context("failed to print the reply"),
-        },
-        Ok("") => Ok(()),
-        Ok(text) => print_line(escaped(text).trim_end_matches('\n')),
-        Err(_) => {
-            eprintln!("the reply is {} of binary data; write it to a file with `> FILE`", ByteSize(reply.len() as u64));
-            Ok(())
-        }
-    }
 }
 
 /// Bytes of an error's text that a person is shown; `--report` has what the sandbox kept.
