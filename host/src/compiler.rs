@@ -7,12 +7,19 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use afresh_sandbox::{Sandbox, TaskModule};
+use afresh_sandbox::{ModuleError, Sandbox, TaskModule};
 use anyhow::Context as _;
+use rustix::process::{Resource, Rlimit, geteuid, setrlimit};
 use sha2::{Digest as _, Sha256};
 
 /// The hidden verb by which this binary compiles one module: Wasm on standard input, native code on standard output.
 pub const COMPILE_VERB: &str = "compile-module";
+
+/// Seconds of processor time that one module may take to compile.
+const COMPILE_SECONDS: u64 = 120;
+
+/// Bytes of memory that compiling one module may take.
+const COMPILE_BYTES: u64 = 4 << 30;
 
 /// Bytes of the checksum in front of the code in a cache file.
 const CHECKSUM: usize = 32;
@@ -50,9 +57,9 @@ impl Compiler {
             return Ok(self.sandbox.load(wasm)?);
         };
         // Checked before anything else, so that a bad file costs no process.
-        let info = afresh_sandbox::check(wasm)?;
+        let info = self.sandbox.check(wasm)?;
         let file = cache.join(format!("{}.bin", info.digest.replace(':', "-")));
-        if let Some(module) = read_checked(&file).and_then(|code| self.link(wasm, &code)) {
+        if let Some(module) = read_checked(&file).and_then(|code| self.link(wasm, &code).ok()) {
             return Ok(module);
         }
         let code = compile_in_child(program, wasm)?;
@@ -64,10 +71,10 @@ impl Compiler {
     }
 
     #[expect(unsafe_code, reason = "links native code that this program's own compiler made")]
-    fn link(&self, wasm: &[u8], code: &[u8]) -> Option<TaskModule> {
+    fn link(&self, wasm: &[u8], code: &[u8]) -> Result<TaskModule, ModuleError> {
         // SAFETY: the code comes from a child process running this very binary, or from a folder only this user can
         // write to, under a checksum; the sandbox checks that it belongs to this module and this build.
-        unsafe { self.sandbox.load_compiled(wasm, code) }.ok()
+        unsafe { self.sandbox.load_compiled(wasm, code) }
     }
 }
 
@@ -83,10 +90,20 @@ fn own_program() -> std::io::Result<PathBuf> {
 /// # Errors
 /// When the module is refused or does not compile; the sentence goes to the parent by standard error.
 pub fn compile_stdin(sandbox: &Sandbox) -> anyhow::Result<()> {
+    limit_this_process().context("failed to limit the compiler's process")?;
     let mut wasm = Vec::new();
     std::io::stdin().lock().read_to_end(&mut wasm).context("failed to read the module")?;
     let code = sandbox.compile(&wasm)?;
     std::io::stdout().lock().write_all(&code).context("failed to write the code")
+}
+
+/// A module can be made to compile for hours, or into all memory there is. Data and not address space is limited, since
+/// the engine reserves much of that without using it.
+fn limit_this_process() -> std::io::Result<()> {
+    for (resource, most) in [(Resource::Cpu, COMPILE_SECONDS), (Resource::Data, COMPILE_BYTES)] {
+        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
+    }
+    Ok(())
 }
 
 fn compile_in_child(program: &Path, wasm: &[u8]) -> anyhow::Result<Vec<u8>> {
@@ -116,10 +133,12 @@ fn compile_in_child(program: &Path, wasm: &[u8]) -> anyhow::Result<Vec<u8>> {
 /// Creates the folder with access for this user only, or checks that it is so.
 fn private_folder(folder: &Path) -> anyhow::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let meta = fs::metadata(folder)?;
-    let ours = meta.uid() == fs::metadata("/proc/self")?.uid();
-    anyhow::ensure!(ours, "it belongs to another user; name another folder with worker.cache");
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+    let meta = fs::symlink_metadata(folder)?;
+    let ours = meta.is_dir() && meta.uid() == geteuid().as_raw();
+    anyhow::ensure!(ours, "it belongs to another user, or is a link; name another folder with worker.cache");
+    // Not made private now: whatever others put there before would be run as native code.
+    let private = meta.permissions().mode() & 0o077 == 0;
+    anyhow::ensure!(private, "others may look into it or write to it; remove it, or name another with worker.cache");
     Ok(())
 }
 
@@ -168,5 +187,12 @@ mod tests {
         let cache = folder.path().join("a/cache");
         private_folder(&cache).unwrap();
         assert_eq!(fs::metadata(&cache).unwrap().permissions().mode() & 0o777, 0o700);
+        private_folder(&cache).unwrap();
+
+        fs::set_permissions(&cache, fs::Permissions::from_mode(0o750)).unwrap();
+        assert!(private_folder(&cache).unwrap_err().to_string().contains("others may look"));
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path().join("a"), &link).unwrap();
+        assert!(private_folder(&link).unwrap_err().to_string().contains("is a link"));
     }
 }

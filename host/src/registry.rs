@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::Metadata;
+use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use afresh_protocol::TaskPolicy;
+use afresh_sandbox::check::MAX_MODULE_BYTES;
 use afresh_sandbox::{ModuleKind, TaskModule};
 
 use crate::compiler::Compiler;
@@ -41,6 +43,7 @@ pub struct Registry {
     compiler: Compiler,
     config: Config,
     shelves: RwLock<Shelves>,
+    scanning: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -116,7 +119,7 @@ pub enum Change {
 impl Registry {
     /// A registry over `folder`, empty until [`Registry::scan`].
     pub fn new(folder: impl Into<PathBuf>, compiler: Compiler, config: Config) -> Self {
-        Self { folder: folder.into(), compiler, config, shelves: RwLock::default() }
+        Self { folder: folder.into(), compiler, config, shelves: RwLock::default(), scanning: Mutex::default() }
     }
 
     /// The folder.
@@ -154,12 +157,13 @@ impl Registry {
         names
     }
 
-    /// Looks at the folder, loads what is new or changed, forgets what is gone. Call it from one thread at a time: two
-    /// scans at once would only do the same work twice.
+    /// Looks at the folder, loads what is new or changed, forgets what is gone.
     ///
     /// # Errors
     /// When the folder cannot be read.
     pub fn scan(&self) -> std::io::Result<Vec<Change>> {
+        // One at a time: else a scan that began before a change could put its older modules over the newer ones.
+        let _scanning = self.scanning.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut changes = Vec::new();
         let before = self.read().files.clone();
         let mut files = BTreeMap::new();
@@ -173,7 +177,8 @@ impl Registry {
         }
         let gone = before.keys().filter(|file| !files.contains_key(*file));
         changes.extend(gone.map(|file| Change::Removed { file: file.clone() }));
-        if !changes.is_empty() {
+        let restamped = files.iter().any(|(file, shelf)| before.get(file).is_none_or(|old| old.stamp != shelf.stamp));
+        if restamped || !changes.is_empty() {
             let tasks = index(&files, &mut changes);
             *self.shelves.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Shelves { files, tasks };
         }
@@ -182,9 +187,9 @@ impl Registry {
 
     fn load(&self, file: &Path, stamp: Stamp, known: Option<&Shelf>, changes: &mut Vec<Change>) -> Shelf {
         let old = known.and_then(|shelf| shelf.module.clone());
-        let loaded = std::fs::read(file)
+        let loaded = read_bounded(file)
             .map_err(|error| format!("failed to read it: {error}"))
-            .and_then(|wasm| self.compiler.load(&wasm).map_err(|error| error.to_string()));
+            .and_then(|wasm| self.compiler.load(&wasm).map_err(|error| format!("{error:#}")));
         match loaded {
             Ok(module) => {
                 let info = module.info();
@@ -225,6 +230,13 @@ fn modules_in(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, Stamp>> {
         }
     }
     Ok(files)
+}
+
+/// The bytes of a file; of one that is too large no more than it takes to know.
+pub fn read_bounded(file: &Path) -> std::io::Result<Vec<u8>> {
+    let mut wasm = Vec::new();
+    std::fs::File::open(file)?.take(MAX_MODULE_BYTES as u64 + 1).read_to_end(&mut wasm)?;
+    Ok(wasm)
 }
 
 /// The tasks of a module: what it declares, or the file's stem.

@@ -1,11 +1,11 @@
 //! `MODULE.wasm` on the command line: a file, read within bounds and checked.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use afresh_sandbox::ModuleInfo;
-use afresh_sandbox::check::MAX_MODULE_BYTES;
 use anyhow::Context as _;
+
+use crate::registry;
 
 /// A file that is a task module.
 pub(super) struct ModuleFile {
@@ -18,12 +18,10 @@ pub(super) struct ModuleFile {
 }
 
 impl ModuleFile {
-    /// Reads and checks it. Of a file that is too large no more is read than it takes to know.
+    /// Reads and checks it.
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
-        let failed = || format!("failed to read the module {}", path.display());
-        let mut wasm = Vec::new();
-        let file = std::fs::File::open(path).with_context(failed)?;
-        file.take(MAX_MODULE_BYTES as u64 + 1).read_to_end(&mut wasm).with_context(failed)?;
+        let wasm =
+            registry::read_bounded(path).with_context(|| format!("failed to read the module {}", path.display()))?;
         let info = afresh_sandbox::check(&wasm).with_context(|| format!("{} cannot be run", path.display()))?;
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Self { stem, wasm, info })

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use notify::{RecursiveMode, Watcher as _};
 
@@ -34,7 +34,11 @@ pub fn watch(registry: Arc<Registry>) -> notify::Result<impl Drop> {
             // First of all, for what changed between the first scan and the watching.
             readable = rescan(&registry, readable);
             match changed.recv_timeout(AT_LEAST_EVERY) {
-                Ok(()) => while changed.recv_timeout(QUIET).is_ok() {},
+                // A folder in which something is always written must not put the scan off for ever.
+                Ok(()) => {
+                    let latest = Instant::now() + AT_LEAST_EVERY;
+                    while Instant::now() < latest && changed.recv_timeout(QUIET).is_ok() {}
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
