@@ -121,7 +121,12 @@ impl RedisBroker {
                 }
                 let mut call = self.call(script, queue);
                 call.arg(max).arg(bytes).arg(micros(request.duration)).arg(&request.worker).arg(leases.len());
-                let leased: Leased = self.link.invoke(&call).await?;
+                let leased: Leased = match self.link.invoke(&call).await {
+                    Ok(leased) => leased,
+                    // What is leased already must not be dropped, and lost; the next call will say this again.
+                    Err(_) if !leases.is_empty() => return Ok((leases, true)),
+                    Err(error) => return Err(error),
+                };
                 let (more, count) = (leased.more, leased.rows.len());
                 bytes = bytes.saturating_sub(leased.bytes);
                 leases.extend(self.readable(queue, leased, request).await?);
@@ -153,7 +158,10 @@ impl RedisBroker {
             self.listed().insert(queue.to_owned());
         }
         if !unreadable.is_empty() {
-            self.bury(queue, &unreadable, now, &by.worker).await?;
+            // Where this fails their leases expire, and it is tried again.
+            if let Err(error) = self.bury(queue, &unreadable, now, &by.worker).await {
+                tracing::error!(queue, "failed to bury jobs that cannot be read: {error}");
+            }
         }
         Ok(leases)
     }

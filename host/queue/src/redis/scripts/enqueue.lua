@@ -38,15 +38,20 @@ local function fault(at)
     if not fine or type(value) ~= 'table' or not string.find(options, '^%s*{') then
       return 'its options must be a JSON object, or empty'
     end
+    local parts = {}
     for option, setting in pairs(value) do
       local least = OPTIONS[option]
       if not least then
         return 'its option `' .. option .. '` is not one of max_attempts, min_backoff_ms, max_backoff_ms, timeout_ms, memory'
       end
-      if type(setting) ~= 'number' or setting < least or setting > 2^64 or setting ~= math.floor(setting) then
+      if type(setting) ~= 'number' or setting < least or setting >= LATEST or setting ~= math.floor(setting) then
         return 'its option `' .. option .. '` must be a whole number, at least ' .. least
       end
+      if option == 'max_attempts' and setting >= 2^32 then return 'its option `max_attempts` must be less than 2^32' end
+      parts[#parts + 1] = '"' .. option .. '":' .. string.format('%d', setting)
     end
+    -- As workers read it: a producer may have written 3.0, or a key twice.
+    ARGV[at + 5] = '{' .. table.concat(parts, ',') .. '}'
   end
 end
 
