@@ -36,8 +36,12 @@ use slots::Slots;
 /// Even with nothing announced, look after the queues this often: records age, and announcements can be lost.
 const AT_LEAST_EVERY: Duration = Duration::from_secs(1);
 
-/// The most bytes of payloads and histories one lease brings.
-const LEASE_BYTES: usize = 16 << 20;
+/// The most bytes of payloads and histories one lease brings: what a slow link carries before the broker's answer counts
+/// as late.
+const LEASE_BYTES: usize = 4 << 20;
+
+/// A job that no slot has taken for so long goes back: attempts take longer than they did, and another worker may be idle.
+const TOO_LONG: Duration = Duration::from_secs(1);
 
 /// The most expired leases that are taken over in one round.
 const MOST_REAPED: usize = 64;
@@ -149,6 +153,9 @@ impl Worker {
         }
         if due {
             self.reap(ended).await?;
+            if slots.give_back_older_than(TOO_LONG) > 0 {
+                self.in_flight.forget_mean();
+            }
         }
         if more {
             return Ok(Next::Again);
@@ -177,6 +184,11 @@ impl Worker {
 
     /// Takes over expired leases, and settles their attempts as lost.
     async fn reap(&self, ended: &mpsc::UnboundedSender<Ended>) -> Result<(), BrokerError> {
+        // Our own first: after an outage, or a laptop's sleep, they may have expired while their attempts go on.
+        let held = self.in_flight.leases();
+        if !held.is_empty() {
+            self.broker.extend(&held, self.settings.lease).await?;
+        }
         for lease in self.broker.reap(&self.request(MOST_REAPED)).await? {
             tracing::warn!(
                 job = %lease.job.id, task = lease.job.task, worker = lease.previous_worker.as_deref(),

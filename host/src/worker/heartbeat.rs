@@ -34,8 +34,10 @@ impl Heartbeat {
             match self.tick().await {
                 Ok(()) => trouble.over("leases are extended again"),
                 Err(error) => {
-                    // The next beat comes soon enough; the pause is only for the log's sake.
-                    let _ = trouble.pause("failed to extend leases", &error);
+                    // Not at the next beat: leases may end before that.
+                    let pause = trouble.pause("failed to extend leases", &error);
+                    tokio::time::sleep(pause.min(self.lease / 10)).await;
+                    beat.reset_immediately();
                 }
             }
         }

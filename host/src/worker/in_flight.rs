@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 const AHEAD: Duration = Duration::from_millis(20);
 
 /// Never hold more than so many jobs ahead of the slots.
-const MOST_AHEAD: usize = 256;
+const MOST_AHEAD: usize = 128;
 
 /// The leases this worker holds.
 #[derive(Debug)]
@@ -53,6 +53,11 @@ impl InFlight {
         let mean = self.mean_us.load(Ordering::Relaxed);
         let next = if mean == 0 { wall_us } else { (mean * 7 + wall_us) / 8 };
         self.mean_us.store(next.max(1), Ordering::Relaxed);
+    }
+
+    /// Attempts are not what they were: takes no job ahead of the slots until it is known again how long they last.
+    pub fn forget_mean(&self) {
+        self.mean_us.store(0, Ordering::Relaxed);
     }
 
     /// A lease was taken.

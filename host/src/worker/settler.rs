@@ -79,9 +79,18 @@ impl Settler {
     /// One bad settlement must not hold the others back: each is tried by itself, and what cannot be written is left to
     /// its lease, which will expire as *lost*.
     async fn settle_one_by_one(&self, settles: &[Settle], error: &BrokerError) {
+        let mut trouble = Backoff::default();
         for settle in settles {
-            match self.broker.settle(std::slice::from_ref(settle)).await {
-                Ok(settled) => self.note(std::slice::from_ref(settle), &settled),
+            let one = std::slice::from_ref(settle);
+            let mut result = self.broker.settle(one).await;
+            while let Err(own) = &result
+                && own.is_transient()
+            {
+                tokio::time::sleep(trouble.pause("failed to settle an attempt", own)).await;
+                result = self.broker.settle(one).await;
+            }
+            match result {
+                Ok(settled) => self.note(one, &settled),
                 Err(own) => {
                     let error = if settles.len() == 1 { error } else { &own };
                     tracing::error!(job = %settle.lease.id, "failed to settle an attempt, it will come back as lost: {error}");

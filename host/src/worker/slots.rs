@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 use tokio::sync::mpsc;
@@ -63,6 +64,18 @@ impl Slots {
             // Nobody to tell means nobody to settle it: then it will come back as lost.
             let _ = self.slot.ended.send(attempt.give_back(&self.slot.shop));
         }
+    }
+
+    /// Gives attempts back that no slot has taken for this long; answers how many.
+    pub fn give_back_older_than(&self, age: Duration) -> usize {
+        let waiting: Vec<_> = self.slot.waiting.try_iter().collect();
+        let (old, young): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|attempt| attempt.arrived.elapsed() > age);
+        young.into_iter().for_each(|attempt| self.hand(attempt));
+        let count = old.len();
+        for attempt in old {
+            let _ = self.slot.ended.send(attempt.give_back(&self.slot.shop));
+        }
+        count
     }
 
     /// Ends the threads that have nothing to run. One that still runs a guest is left to its end, which the guest's
