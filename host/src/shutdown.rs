@@ -7,7 +7,7 @@ use tokio::sync::watch;
 pub struct Shutdown(watch::Receiver<bool>);
 
 /// The other end: begins the shutdown.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Trigger(watch::Sender<bool>);
 
 impl Shutdown {
@@ -29,14 +29,15 @@ impl Shutdown {
         }
     }
 
-    /// A shutdown that begins with SIGTERM or Ctrl-C; a second signal ends the process at once, with 130.
+    /// A shutdown that begins with SIGTERM, Ctrl-C or the trigger; a second signal ends the process at once, with 130.
     ///
     /// # Errors
     /// When the signals cannot be listened for.
-    pub fn on_signals() -> std::io::Result<Self> {
+    pub fn on_signals() -> std::io::Result<(Trigger, Self)> {
         use tokio::signal::unix::{SignalKind, signal};
 
         let (trigger, shutdown) = Self::new();
+        let on_signal = trigger.clone();
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         tokio::spawn(async move {
@@ -45,15 +46,15 @@ impl Shutdown {
                     _ = interrupt.recv() => "SIGINT",
                     _ = terminate.recv() => "SIGTERM",
                 };
-                if *trigger.0.borrow() {
+                if *on_signal.0.borrow() {
                     tracing::warn!("a second {name}: ending at once");
                     std::process::exit(130);
                 }
                 tracing::info!("{name}: no new jobs; attempts may finish, a second signal ends at once");
-                trigger.begin();
+                on_signal.begin();
             }
         });
-        Ok(shutdown)
+        Ok((trigger, shutdown))
     }
 }
 

@@ -15,7 +15,7 @@ use super::{Session, block_on, worker};
 use crate::build::{self, Reporter};
 use crate::examples::{self, Case};
 use crate::registry::Registry;
-use crate::shutdown::Shutdown;
+use crate::shutdown::{Shutdown, Trigger};
 use crate::worker::Worker;
 use crate::{registry, setup, sources};
 
@@ -45,7 +45,7 @@ pub(super) fn run(session: &Session, args: &Args) -> anyhow::Result<ExitCode> {
     let shop = Arc::new(setup::workshop(&session.config, &out)?);
     let _watcher = registry::watch(shop.registry.clone()).context("failed to watch the built modules")?;
     block_on(async {
-        let shutdown = Shutdown::on_signals().context("failed to listen for signals")?;
+        let (trigger, shutdown) = Shutdown::on_signals().context("failed to listen for signals")?;
         let broker = session.open_broker().await?;
         broker.check().await.context("failed to use the broker")?;
         reporter.say(format_args!(
@@ -57,7 +57,7 @@ pub(super) fn run(session: &Session, args: &Args) -> anyhow::Result<ExitCode> {
         let host = Worker::new(broker.clone(), shop, worker::settings(&session.config, false));
         let host = tokio::spawn(host.run(shutdown.clone()));
         let dev = Dev { path: &args.path, out: &out, registry, broker, session, reporter: &reporter };
-        dev.run(args.once, shutdown, host).await
+        dev.run(args.once, trigger, shutdown, host).await
     })
 }
 
@@ -75,17 +75,21 @@ impl Dev<'_> {
     async fn run(
         self,
         once: bool,
+        trigger: Trigger,
         mut shutdown: Shutdown,
         mut host: JoinHandle<anyhow::Result<()>>,
     ) -> anyhow::Result<ExitCode> {
         let mut changes = sources::watch(self.path)?;
         loop {
             let fine = tokio::select! {
-                fine = self.round() => fine?,
+                fine = self.round() => fine,
                 ended = &mut host => return ended?.map(|()| ExitCode::SUCCESS),
             };
-            if once {
-                return Ok(if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            if once || fine.is_err() {
+                // The worker gives back what it holds: the queue may have other jobs than ours.
+                trigger.begin();
+                host.await??;
+                return fine.map(|fine| if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE });
             }
             self.reporter.say("watching; Ctrl-C ends");
             loop {
@@ -115,8 +119,13 @@ impl Dev<'_> {
         let known = self.registry.tasks();
         let (cases, absent): (Vec<_>, Vec<_>) = cases.into_iter().partition(|case| known.contains(&case.task));
 
+        // One that the worker serves, whatever the configuration says.
+        let queue = &self.session.config.worker.queues[0];
         let client = Client::from_broker(self.broker.clone());
-        let enqueued = client.enqueue_all(cases.iter().map(Case::job).collect()).await.context("failed to enqueue")?;
+        let enqueued = client
+            .enqueue_all(cases.iter().map(|case| case.job().queue(queue)).collect())
+            .await
+            .context("failed to enqueue")?;
         let mut rows: Vec<_> = absent.iter().map(Row::skipped).collect();
         let mut wrong = Vec::new();
         for (case, job) in cases.iter().zip(enqueued) {

@@ -77,7 +77,7 @@ pub(super) fn run(session: &Session, args: &Args) -> anyhow::Result<ExitCode> {
     let _watcher = registry::watch(shop.registry.clone())
         .with_context(|| format!("failed to watch the tasks folder {}", config.worker.tasks.display()))?;
     super::block_on(async {
-        let mut shutdown = Shutdown::on_signals().context("failed to listen for signals")?;
+        let (_, mut shutdown) = Shutdown::on_signals().context("failed to listen for signals")?;
         let Some(broker) = open(session, args.require_broker, &mut shutdown).await? else {
             return Ok(ExitCode::SUCCESS);
         };
