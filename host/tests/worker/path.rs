@@ -14,6 +14,7 @@ on_each_broker!(
     a_delayed_job_runs_at_its_time_and_not_before,
     a_burst_ends_when_all_is_done_retries_included,
     several_workers_share_the_jobs_and_run_each_once,
+    jobs_held_behind_a_long_attempt_go_to_another_worker,
 );
 
 fn a_reply_is_the_jobs_result(site: &mut Site) {
@@ -89,4 +90,27 @@ fn several_workers_share_the_jobs_and_run_each_once(site: &mut Site) {
     let all = || workers.iter().map(told).sum::<usize>();
     assert!(afresh_harness::wait_until(afresh_harness::SOON, || all() >= 200));
     assert_eq!(all(), 200, "each job was run once, by what the workers say too");
+}
+
+fn jobs_held_behind_a_long_attempt_go_to_another_worker(site: &mut Site) {
+    site.task("echo", &guests::echo());
+    site.task("nap", &guests::nap(2500, "slept"));
+    let first = site.worker().slots(1).start();
+    // Short attempts teach it to take jobs ahead of its slot.
+    let short = site.enqueue_all((0..100).map(|_| NewJob::new("echo", "")).collect());
+    short.iter().for_each(|id| drop(site.succeeds(id)));
+    let long = site.enqueue_all((0..5).map(|_| NewJob::new("nap", "")).collect());
+    long.iter().for_each(|id| site.runs(id));
+
+    let second = site.worker().slots(4).start();
+    let name = second.says("worker started").field("worker");
+    let ran_by = |id: &JobId| {
+        assert_eq!(site.succeeds(id), "slept");
+        let job = site.job(id);
+        assert_eq!(job.attempts_started, 1, "what was handed back unstarted costs nothing: {job:#?}");
+        job.attempts[0].worker.clone()
+    };
+    let workers: Vec<_> = long.iter().map(ran_by).collect();
+    assert!(workers.contains(&name), "the second worker had none: {workers:?}");
+    drop(first);
 }
