@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use bytesize::ByteSize;
 use tokio::task::JoinHandle;
 
-use super::output::{print_line, table};
+use super::output::{json, print_line, table};
 use super::{Session, block_on, worker};
 use crate::build::{self, Reporter};
 use crate::examples::{self, Case};
@@ -149,7 +149,7 @@ impl Dev<'_> {
 
     fn print(&self, rows: Vec<Row>, wrong: &[String]) -> anyhow::Result<()> {
         if self.session.output.is_json() {
-            return print_line(&serde_json::to_string_pretty(&rows)?);
+            return print_line(&json(&rows)?);
         }
         let ran = rows.iter().filter(|row| row.as_expected.is_some()).count();
         let headings = ["TASK", "CASE", "OUTCOME", "ATTEMPTS", "WALL TIME", "PEAK MEMORY", "REPLY", "AS EXPECTED"];

@@ -29,7 +29,7 @@ impl Output {
     /// # Errors
     /// When standard output is gone.
     pub fn value<T: Serialize>(self, value: &T, human: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
-        let text = if self.json { serde_json::to_string_pretty(value)? } else { human(value) };
+        let text = if self.json { json(value)? } else { human(value) };
         print_line(&text)
     }
 
@@ -44,10 +44,30 @@ impl Output {
         row: impl Fn(&T) -> Vec<String>,
     ) -> anyhow::Result<()> {
         if self.json {
-            return print_line(&serde_json::to_string_pretty(items)?);
+            return print_line(&json(items)?);
         }
         print_line(&table(headings, items.iter().map(row)).to_string())
     }
+}
+
+/// JSON that a terminal may see too: a character that could act on one is written as an escape, which means the same to
+/// a program.
+///
+/// # Errors
+/// When the value has no JSON.
+pub fn json<T: Serialize + ?Sized>(value: &T) -> anyhow::Result<String> {
+    let mut text = String::new();
+    // Such characters stand only inside strings.
+    for c in serde_json::to_string_pretty(value)?.chars() {
+        match c {
+            '\n' => text.push(c),
+            c if c.is_control() || is_invisible(c) => {
+                text.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+            }
+            c => text.push(c),
+        }
+    }
+    Ok(text)
 }
 
 /// A plain table for a terminal, as wide as it needs.
@@ -105,12 +125,23 @@ pub fn escaped(text: &str) -> String {
 
 /// Characters that reorder or hide the text around them.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    matches!(
+        c,
+        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_says_the_same_without_characters_that_act_on_a_terminal() {
+        let text = "csi \u{9b}31m del \u{7f} bidi \u{202e} tag \u{e0041} é\n";
+        let json = json(text).unwrap();
+        assert!(!json.chars().any(|c| c.is_control() || is_invisible(c)), "{json:?}");
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+    }
 
     #[test]
     fn a_terminal_never_sees_a_control_character_of_a_guest() {

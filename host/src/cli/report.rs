@@ -9,13 +9,15 @@ use base64::engine::general_purpose::STANDARD;
 use bytesize::ByteSize;
 use serde::Serialize;
 
-use super::output::{escaped, print_line, print_reply};
+use super::output::{escaped, json, print_line, print_reply};
+use super::page::cell;
 
 /// The reply to stdout; log lines, what became of the attempt and what it took to stderr.
 pub(super) fn print(report: &Report, quiet: bool) -> anyhow::Result<()> {
     if !quiet {
         for line in &report.log {
-            eprintln!("[{}] {}", level(line.level), escaped(&line.text));
+            // One line each, so that none can pass for another.
+            eprintln!("[{}] {}", level(line.level), cell(&line.text));
         }
     }
     if let Outcome::Succeeded(reply) = &report.outcome {
@@ -97,7 +99,7 @@ struct Line<'a> {
 
 /// Everything as one JSON object on stdout.
 pub(super) fn print_json(digest: &str, task: &str, report: &Report) -> anyhow::Result<()> {
-    print_line(&serde_json::to_string_pretty(&whole(digest, task, report))?)
+    print_line(&json(&whole(digest, task, report))?)
 }
 
 fn whole<'a>(module: &'a str, task: &'a str, report: &'a Report) -> Whole<'a> {
