@@ -68,6 +68,33 @@ fn a_task_takes_a_job_a_context_both_or_neither() {
     assert_eq!(run::<raw>(b"{not json").unwrap(), "{not json");
 }
 
+/// Tasks with the names that the macro needs for itself.
+mod awkward {
+    use afresh::{Context, TaskError, task};
+
+    #[task]
+    pub(crate) fn run(job: Vec<u8>, _: &Context) -> Result<Vec<u8>, TaskError> {
+        Ok(job)
+    }
+
+    #[task]
+    pub(crate) fn payload(job: Vec<u8>) -> Vec<u8> {
+        job
+    }
+
+    #[task]
+    pub(crate) fn context(ctx: &Context) -> u32 {
+        ctx.attempt()
+    }
+}
+
+#[test]
+fn a_task_may_be_called_as_the_macro_calls_its_own() {
+    assert_eq!(run::<awkward::run>(b"ran").unwrap(), "ran");
+    assert_eq!(run::<awkward::payload>(b"paid").unwrap(), "paid");
+    assert_eq!(run::<awkward::context>(b"").unwrap(), "1");
+}
+
 #[test]
 fn an_error_of_the_task_s_own_is_a_retry() {
     assert_eq!(run::<own_error>(b"\"7\"").unwrap(), "7");
