@@ -58,11 +58,7 @@ impl Attempt {
     /// memory is gone.
     pub fn run(self, shop: &Workshop) -> Ended {
         let found = shop.registry.find(&self.lease.job.task);
-        let policy = match &found {
-            Found::Ready(entry) => entry.policy.clone(),
-            Found::Missing(_) => Default::default(),
-        };
-        let terms = Terms::of(&policy, &self.lease.job.options, shop.registry.config());
+        let terms = Terms::of(&found.policy(), &self.lease.job.options, shop.registry.config());
         let needed = match &found {
             Found::Ready(_) => terms.limits.memory,
             Found::Missing(_) => 0,
@@ -133,10 +129,7 @@ impl Attempt {
 impl Ended {
     /// The end of an attempt that did not run here: given back, or lost with the worker that had it.
     pub fn without_run(lease: Lease, outcome: Outcome, shop: &Workshop) -> Self {
-        let policy = match shop.registry.find(&lease.job.task) {
-            Found::Ready(entry) => entry.policy.clone(),
-            Found::Missing(_) => Default::default(),
-        };
+        let policy = shop.registry.find(&lease.job.task).policy();
         let record = AttemptRecord {
             number: lease.job.counters.starts,
             worker: lease.previous_worker.clone().unwrap_or_else(|| shop.worker.clone()),

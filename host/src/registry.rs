@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
 
 use afresh_protocol::TaskPolicy;
+use afresh_sandbox::TaskModule;
 use afresh_sandbox::check::MAX_MODULE_BYTES;
-use afresh_sandbox::{ModuleKind, TaskModule};
 
 use crate::compiler::Compiler;
 use crate::config::Config;
@@ -35,6 +35,16 @@ pub enum Found {
     Ready(Arc<Entry>),
     /// Nothing that can be run, and the sentence that says why.
     Missing(String),
+}
+
+impl Found {
+    /// What the task asks for; of a task that is missing nobody knows, so it asks for nothing.
+    pub fn policy(&self) -> TaskPolicy {
+        match self {
+            Self::Ready(entry) => entry.policy.clone(),
+            Self::Missing(_) => TaskPolicy::default(),
+        }
+    }
 }
 
 /// The task modules of one folder.
@@ -247,9 +257,9 @@ fn names_of(module: &TaskModule, file: &Path) -> Vec<String> {
 fn policies_of(module: &TaskModule, file: &Path) -> Vec<TaskPolicy> {
     let info = module.info();
     let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    match info.kind {
-        ModuleKind::Sdk if !info.tasks.is_empty() => info.tasks.clone(),
-        _ => vec![TaskPolicy { task: stem, ..TaskPolicy::default() }],
+    match info.tasks.is_empty() {
+        true => vec![TaskPolicy { task: stem, ..TaskPolicy::default() }],
+        false => info.tasks.clone(),
     }
 }
 
