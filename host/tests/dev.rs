@@ -1,7 +1,7 @@
 //! The first command of the README, as a stranger runs it: every example, on its own input, as its `example.toml` says.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
 use std::time::Duration;
 
 use afresh_harness::{SOON, wait_until};
@@ -18,6 +18,16 @@ fn dev(folder: &Path, home: &Path) -> Output {
         .current_dir(home)
         .output()
         .unwrap()
+}
+
+/// A process that ends with its test, also where that fails.
+struct Ends(Child);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]
@@ -72,7 +82,7 @@ fn a_changed_source_is_built_and_run_again_once_and_ctrl_c_ends_it() {
     // Into the folder that is watched, as a careless shell does: its own words must not start it again.
     let said = |name: &str| std::fs::read_to_string(crates.join(name)).unwrap_or_default();
     let file = |name: &str| std::fs::File::create(crates.join(name)).unwrap();
-    let mut process = Command::new(env!("CARGO_BIN_EXE_afresh"))
+    let process = Command::new(env!("CARGO_BIN_EXE_afresh"))
         .arg("dev")
         .arg(&crates)
         .current_dir(home.path())
@@ -80,6 +90,7 @@ fn a_changed_source_is_built_and_run_again_once_and_ctrl_c_ends_it() {
         .stderr(file("log"))
         .spawn()
         .unwrap();
+    let mut process = Ends(process);
     let rounds = || said("log").matches("watching").count();
     assert!(wait_until(SOON, || rounds() == 1), "{}", said("log"));
     assert!(said("said").contains("its reply differs"), "{}", said("said"));
@@ -92,9 +103,9 @@ fn a_changed_source_is_built_and_run_again_once_and_ctrl_c_ends_it() {
     let now = rounds();
     assert!(!wait_until(Duration::from_secs(1), || rounds() > now + 1), "{}", said("log"));
 
-    let id = rustix::process::Pid::from_child(&process);
+    let id = rustix::process::Pid::from_child(&process.0);
     rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
-    assert!(process.wait().unwrap().success(), "{}", said("log"));
+    assert!(process.0.wait().unwrap().success(), "{}", said("log"));
 }
 
 #[test]
