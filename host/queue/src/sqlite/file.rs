@@ -11,8 +11,8 @@ use crate::broker::BrokerError;
 /// Marks a file as ours ("afrs"), so that another program's database is never touched.
 const APPLICATION_ID: i32 = 0x6166_7273;
 
-/// The version of `schema.sql`.
-const SCHEMA_VERSION: i32 = 1;
+/// The schema, a step a version: a new file takes them all, an older one those it has not taken yet.
+const STEPS: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// How long a call waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -61,7 +61,8 @@ fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
     }
 }
 
-/// Makes the tables in a new file; refuses a file of another program or of a newer version of this one.
+/// Makes the tables in a new file, and takes an older one to this version; refuses a file of another program or of a
+/// newer version of this one.
 fn migrate(connection: &mut Connection, place: &str) -> Result<(), BrokerError> {
     let said = |error: rusqlite::Error| explain(&error, place);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(said)?;
@@ -69,21 +70,25 @@ fn migrate(connection: &mut Connection, place: &str) -> Result<(), BrokerError> 
     let (application, version) = (number("application_id")?, number("user_version")?);
     let tables: i64 =
         transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(said)?;
-    match (application, version) {
-        (APPLICATION_ID, SCHEMA_VERSION) => return Ok(()),
-        (APPLICATION_ID, newer) => {
+    let taken = match (application, usize::try_from(version)) {
+        (APPLICATION_ID, Ok(taken)) if taken == STEPS.len() => return Ok(()),
+        (APPLICATION_ID, Ok(taken)) if taken < STEPS.len() => taken,
+        (0, Ok(0)) if tables == 0 => 0,
+        (APPLICATION_ID, _) => {
             return Err(BrokerError::Unusable(format!(
-                "{place} was written by a newer Afresh (its version is {newer}, this program knows {SCHEMA_VERSION}): \
-                 upgrade this program, or name another file"
+                "{place} was written by a newer Afresh (its version is {version}, this program knows {}): upgrade this \
+                 program, or name another file",
+                STEPS.len()
             )));
         }
-        (0, 0) if tables == 0 => {}
         _ => {
             return Err(BrokerError::Unusable(format!("{place} is a database of another program: name another file")));
         }
+    };
+    for step in &STEPS[taken..] {
+        transaction.execute_batch(step).map_err(said)?;
     }
-    transaction.execute_batch(include_str!("schema.sql")).map_err(said)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(said)?;
-    transaction.pragma_update(None, "user_version", SCHEMA_VERSION).map_err(said)?;
+    transaction.pragma_update(None, "user_version", STEPS.len() as i32).map_err(said)?;
     transaction.commit().map_err(said)
 }

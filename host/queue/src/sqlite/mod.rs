@@ -2,7 +2,7 @@
 //!
 //! * `store`: the one thread that touches the file
 //! * `file`: the file itself: opened, configured, made new, or refused
-//! * `schema.sql`: the tables
+//! * `schema/`: the tables, a step a version
 //! * `verbs`: the verbs of [`Broker`] that move jobs between states, each as one transaction
 //! * `leasing`: those that give leases
 //! * `inspect`: what people ask, and do by hand

@@ -54,6 +54,29 @@ async fn a_file_of_a_newer_version_is_refused() {
 }
 
 #[tokio::test]
+async fn a_file_of_the_first_version_is_taken_to_this_one_with_its_jobs() {
+    let (_folder, file) = folder();
+    let old = Connection::open(&file).unwrap();
+    old.execute_batch(include_str!("../../../src/sqlite/schema/1.sql")).unwrap();
+    old.execute_batch(
+        "PRAGMA application_id = 0x61667273; PRAGMA user_version = 1;
+         INSERT INTO queues (name, last_place) VALUES ('default', 1);
+         INSERT INTO jobs (job, id, queue, task, state, priority, place, options, payload_bytes, enqueued_at, run_at)
+             VALUES (1, 'old', 'default', 't', 'queued', 0, 1, '{}', 3, 0, 0);
+         INSERT INTO payloads VALUES (1, x'616263');",
+    )
+    .unwrap();
+    drop(old);
+    let broker = open(&file).await.unwrap();
+    broker.enqueue(vec![job("new")]).await.unwrap();
+    let leases = broker.lease(&request("default", 9)).await.unwrap();
+    let found: Vec<_> = leases.iter().map(|lease| (lease.job.id.as_str(), lease.job.payload.as_slice())).collect();
+    assert_eq!(found, [("old", &b"abc"[..]), ("new", b"payload of new")]);
+    drop(broker);
+    open(&file).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_place_where_no_file_can_be_is_refused() {
     let (folder, file) = folder();
     assert_unusable(folder.path(), "cannot be opened").await;

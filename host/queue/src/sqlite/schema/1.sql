@@ -1,5 +1,5 @@
 -- The embedded broker's file, version 1. Times are microseconds since 1970 UTC. States and outcomes are the same words
--- as everywhere. Whoever changes this adds a migration beside it and raises the version in file.rs.
+-- as everywhere. Never changed: whoever needs more adds a step beside it, and its name in file.rs.
 
 CREATE TABLE queues (
     name       TEXT PRIMARY KEY,

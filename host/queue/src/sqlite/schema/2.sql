@@ -1,0 +1,1 @@
+-- The embedded broker's file, from version 1 to version 2.
