@@ -110,6 +110,7 @@ impl Attempt {
                 (env::MAX_ATTEMPTS.into(), terms.retry.max_attempts.to_string()),
                 (env::QUEUE.into(), job.queue.clone()),
             ],
+            ..Call::default()
         };
         shop.sandbox.run(&entry.module, call, &terms.limits, &self.cancel).unwrap_or_else(|error| {
             // Ours, not the guest's: it costs no attempt, and the operator hears of it. But it waits, and not for ever:

@@ -22,9 +22,7 @@ pub(crate) fn link(linker: &mut Linker<State>) -> Result<()> {
         .func_wrap(NAMESPACE, "verdict", verdict)?
         .func_wrap(NAMESPACE, "log", log)?
         .func_wrap(NAMESPACE, "progress", |mut guest: Guest<'_>, fraction: f64| {
-            if !fraction.is_nan() {
-                guest.data_mut().progress = Some(fraction.clamp(0.0, 1.0));
-            }
+            guest.data_mut().set_progress(fraction);
         })?
         .func_wrap(NAMESPACE, "deadline_left_us", |guest: Guest<'_>| {
             i64::try_from(guest.data().left().as_micros()).unwrap_or(i64::MAX)

@@ -6,6 +6,7 @@
 //! * [`check`](mod@check): whether a file is a task module, and what it says of itself
 //! * [`limits`]: the walls of one attempt
 //! * [`cancel`]: how somebody outside ends an attempt, and why
+//! * [`watch`]: a look at an attempt while it runs
 //! * [`report`]: what one attempt takes and what it answers
 //!
 //! How it works, in the order of one attempt:
@@ -35,6 +36,7 @@ mod slots;
 mod state;
 mod ticker;
 mod wasi;
+pub mod watch;
 
 pub use afresh_protocol::{ErrorRecord, Outcome, OutcomeKind, TaskPolicy, Usage};
 pub use cancel::{Cancel, Reason};
@@ -45,3 +47,4 @@ pub use limits::Limits;
 pub use module::TaskModule;
 pub use report::{Call, LogLine, Report};
 pub use sandbox::{InUse, Sandbox};
+pub use watch::{Glimpse, Watch};

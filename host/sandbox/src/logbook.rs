@@ -1,27 +1,27 @@
 //! What a guest logs: the newest lines within a bound, and a count of everything.
 
 use std::collections::VecDeque;
+use std::mem;
 
 use afresh_protocol::abi::LogLevel;
 use afresh_protocol::error::elision;
 
 use crate::report::LogLine;
+use crate::watch::Watch;
 
 /// Bytes of one line that are kept; what follows is counted and dropped.
 const MAX_LINE: usize = 8 << 10;
 
-/// The newest lines within `room` bytes. A line costs its text and the room of its record, so that a million empty lines
-/// are bounded too.
+/// The newest lines of an attempt for its report, and the way of each line to who looks on.
 pub(crate) struct LogBook {
-    room: usize,
-    lines: VecDeque<LogLine>,
-    used: usize,
+    lines: Newest,
     total: u64,
+    watch: Option<Watch>,
 }
 
 impl LogBook {
-    pub(crate) fn new(room: usize) -> Self {
-        Self { room, lines: VecDeque::new(), used: 0, total: 0 }
+    pub(crate) fn new(room: usize, watch: Option<Watch>) -> Self {
+        Self { lines: Newest::new(room), total: 0, watch }
     }
 
     /// Adds one line; its text may be of any length.
@@ -38,8 +38,7 @@ impl LogBook {
 
     /// Takes the newest lines out, oldest first.
     pub(crate) fn take_lines(&mut self) -> Vec<LogLine> {
-        self.used = 0;
-        std::mem::take(&mut self.lines).into()
+        self.lines.take().into()
     }
 
     fn keep(&mut self, level: LogLevel, text: &[u8], missing: usize) {
@@ -47,16 +46,48 @@ impl LogBook {
         if missing > 0 {
             text += elision(missing as u64).trim_ascii_end();
         }
-        let cost = |text: &str| text.len() + size_of::<LogLine>();
-        if cost(&text) > self.room {
-            return;
+        let line = LogLine { level, text };
+        if let Some(watch) = &self.watch {
+            watch.line(line.clone());
         }
-        self.used += cost(&text);
-        self.lines.push_back(LogLine { level, text });
+        self.lines.push(line);
+    }
+}
+
+/// The newest lines within `room` bytes. A line costs its text and the room of its record, so that a million empty lines
+/// are bounded too.
+pub(crate) struct Newest {
+    room: usize,
+    lines: VecDeque<LogLine>,
+    used: usize,
+}
+
+impl Newest {
+    pub(crate) fn new(room: usize) -> Self {
+        Self { room, lines: VecDeque::new(), used: 0 }
+    }
+
+    /// Adds a line, and answers how many had to go for it; a line that never fits goes itself.
+    pub(crate) fn push(&mut self, line: LogLine) -> u64 {
+        let cost = |line: &LogLine| line.text.len() + size_of::<LogLine>();
+        if cost(&line) > self.room {
+            return 1;
+        }
+        self.used += cost(&line);
+        self.lines.push_back(line);
+        let mut gone = 0;
         while self.used > self.room {
             let Some(oldest) = self.lines.pop_front() else { break };
-            self.used -= cost(&oldest.text);
+            self.used -= cost(&oldest);
+            gone += 1;
         }
+        gone
+    }
+
+    /// Takes the lines out, oldest first.
+    pub(crate) fn take(&mut self) -> VecDeque<LogLine> {
+        self.used = 0;
+        mem::take(&mut self.lines)
     }
 }
 
@@ -101,13 +132,17 @@ impl Lines {
 mod tests {
     use super::*;
 
+    fn book(room: usize) -> LogBook {
+        LogBook::new(room, None)
+    }
+
     fn texts(mut book: LogBook) -> Vec<String> {
         book.take_lines().into_iter().map(|line| line.text).collect()
     }
 
     #[test]
     fn the_newest_lines_stay_and_all_are_counted() {
-        let mut book = LogBook::new(10 * (size_of::<LogLine>() + 2));
+        let mut book = book(10 * (size_of::<LogLine>() + 2));
         (0..99).for_each(|n| book.line(LogLevel::Warn, format!("{n:02}").as_bytes()));
         assert_eq!(book.total(), 198);
         assert_eq!(texts(book), (89..99).map(|n| n.to_string()).collect::<Vec<_>>());
@@ -116,7 +151,7 @@ mod tests {
     #[test]
     fn a_stream_becomes_lines_however_it_comes() {
         for size in [1, 2, 3, 100] {
-            let (mut book, mut lines) = (LogBook::new(4096), Lines::default());
+            let (mut book, mut lines) = (book(4096), Lines::default());
             b"one\r\n\ntwo\nthree".chunks(size).for_each(|piece| lines.push(piece, &mut book));
             lines.finish(&mut book);
             assert_eq!(book.total(), 15);
@@ -126,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_line_without_end_is_cut_and_says_so() {
-        let (mut book, mut lines) = (LogBook::new(64 << 10), Lines::default());
+        let (mut book, mut lines) = (book(64 << 10), Lines::default());
         (0..1000).for_each(|_| lines.push(&[b'x'; 1000], &mut book));
         lines.finish(&mut book);
         assert_eq!(book.total(), 1_000_000);

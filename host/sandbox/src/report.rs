@@ -3,6 +3,8 @@
 use afresh_protocol::abi::LogLevel;
 use afresh_protocol::{Outcome, Usage};
 
+use crate::watch::Watch;
+
 /// What goes into one attempt.
 #[derive(Clone, Debug, Default)]
 pub struct Call {
@@ -12,6 +14,8 @@ pub struct Call {
     pub payload: Vec<u8>,
     /// The guest's whole environment.
     pub env: Vec<(String, String)>,
+    /// A window for who wants to look while the guest runs; one for this attempt alone.
+    pub watch: Option<Watch>,
 }
 
 /// What comes out of one attempt. By the time anybody holds one, the instance and its memory are gone.

@@ -13,6 +13,7 @@ use crate::logbook::{Lines, LogBook};
 use crate::memory::MemoryWall;
 use crate::report::Call;
 use crate::wasi;
+use crate::watch::Watch;
 
 /// Bytes that are worked on between two looks at the deadline.
 const CHUNK: usize = 1 << 20;
@@ -33,6 +34,7 @@ pub(crate) struct State {
     pub(crate) error: Excerpt,
     pub(crate) verdict: Option<(Verdict, Option<Duration>)>,
     pub(crate) log: LogBook,
+    /// The last progress, from 0 to 1.
     pub(crate) progress: Option<f64>,
     pub(crate) memory: MemoryWall,
     pub(crate) limits: Limits,
@@ -43,6 +45,8 @@ pub(crate) struct State {
     stdout: Lines,
     stderr: Lines,
     cancel: Cancel,
+    /// Who looks on, if anybody.
+    watch: Option<Watch>,
 }
 
 /// Why the host ended an attempt.
@@ -74,7 +78,7 @@ impl State {
             reply_bytes: 0,
             error: Excerpt::new(limits.error),
             verdict: None,
-            log: LogBook::new(limits.log),
+            log: LogBook::new(limits.log, call.watch.clone()),
             progress: None,
             memory: MemoryWall::new(limits.memory),
             limits: limits.clone(),
@@ -83,6 +87,7 @@ impl State {
             stdout: Lines::default(),
             stderr: Lines::default(),
             cancel: cancel.clone(),
+            watch: call.watch,
         }
     }
 
@@ -112,6 +117,18 @@ impl State {
     pub(crate) fn pause(&mut self, span: Duration) -> Result<(), Stop> {
         self.cancel.sleep(span.min(self.left()));
         self.check()
+    }
+
+    /// The guest is that far; what is not a number is ignored.
+    pub(crate) fn set_progress(&mut self, fraction: f64) {
+        if fraction.is_nan() {
+            return;
+        }
+        let fraction = fraction.clamp(0.0, 1.0);
+        self.progress = Some(fraction);
+        if let Some(watch) = &self.watch {
+            watch.progress(fraction);
+        }
     }
 
     /// Adds to the reply.

@@ -61,6 +61,7 @@ pub(super) fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
         task: task.to_owned(),
         payload: payload.map_or(Ok(Vec::new()), |payload| payload.read(session.config.max_payload))?,
         env: environment(&terms, task, args.attempt),
+        ..Call::default()
     };
 
     let config = SandboxConfig::default();

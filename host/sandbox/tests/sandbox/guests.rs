@@ -45,6 +45,7 @@ fn check_guest(sandbox: &Sandbox, text: &str) -> Result<(), String> {
         task: "guest".to_owned(),
         payload: expected.text("payload").unwrap_or_default().into(),
         env: vec![("KEY".to_owned(), "1".to_owned())],
+        ..Call::default()
     };
     let started = Instant::now();
     let report = sandbox.run(&module, call, &limits, &Cancel::new()).map_err(|e| format!("failed to {e}"))?;

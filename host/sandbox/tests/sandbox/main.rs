@@ -5,3 +5,4 @@ mod guests;
 mod refusals;
 mod state;
 mod support;
+mod watch;
