@@ -41,6 +41,7 @@ impl Terms {
                 output: to_usize(ceilings.output.as_u64()),
                 error: to_usize(ceilings.error.as_u64()),
                 log: to_usize(ceilings.log.as_u64()),
+                ..Limits::default()
             },
             retry: RetryPolicy {
                 max_attempts: max_attempts.min(ceilings.max_attempts).min(own.max_attempts.unwrap_or(u32::MAX)).max(1),

@@ -24,6 +24,7 @@ pub const FUNCTIONS: &[(&str, &str)] = &[
     ("log", "(level: i32, ptr: i32, len: i32)"),
     ("progress", "(fraction: f64)"),
     ("deadline_left_us", "() -> i64"),
+    ("enqueue", "(spec_ptr: i32, spec_len: i32, payload_ptr: i32, payload_len: i32) -> i32"),
 ];
 
 /// What a guest says of itself through `verdict`. The last call wins; a guest that says nothing and exits with 0 has
@@ -54,6 +55,41 @@ impl Verdict {
             5 => Self::BadPayload,
             _ => return None,
         })
+    }
+}
+
+/// Why `enqueue` did not take a job. Where it did, it answers [`TAKEN`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Refusal {
+    /// The operator has not granted it.
+    NotAllowed = 1,
+    /// Too many jobs for one attempt, or too many bytes.
+    OverLimit = 2,
+    /// The spec cannot be read, or says something that no job can have.
+    NotAJob = 3,
+}
+
+/// What `enqueue` answers where it took the job.
+pub const TAKEN: i32 = 0;
+
+impl Refusal {
+    /// The number that stands for an answer of `enqueue`.
+    pub fn code_of(answer: Result<(), Self>) -> i32 {
+        answer.map_or_else(|refusal| refusal as i32, |()| TAKEN)
+    }
+
+    /// The answer a number of `enqueue` stands for.
+    ///
+    /// # Errors
+    /// The refusal. A number this version does not know is [`Refusal::NotAllowed`]: whatever it means, nothing was taken.
+    pub fn answer_of(code: i32) -> Result<(), Self> {
+        match code {
+            TAKEN => Ok(()),
+            2 => Err(Self::OverLimit),
+            3 => Err(Self::NotAJob),
+            _ => Err(Self::NotAllowed),
+        }
     }
 }
 

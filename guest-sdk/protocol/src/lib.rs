@@ -5,8 +5,10 @@
 //! * [`error`]: the one bounded record that outlives a failed attempt
 //! * [`usage`]: what an attempt took
 //! * [`policy`]: what a task asks for, as it travels in the module's custom section
+//! * [`enqueue`]: what a task says of a job that it enqueues
 
 pub mod abi;
+pub mod enqueue;
 pub mod error;
 pub mod outcome;
 pub mod policy;

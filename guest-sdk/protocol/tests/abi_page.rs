@@ -1,6 +1,7 @@
 //! Holds `ABI.md` and `afresh_protocol::abi` together: what the code names, the page names, and the tables have no more.
 
-use afresh_protocol::abi::{self, LogLevel, Verdict, env, exit};
+use afresh_protocol::abi::{self, LogLevel, Refusal, TAKEN, Verdict, env, exit};
+use afresh_protocol::enqueue::{self, Request};
 use afresh_protocol::{TaskPolicy, policy};
 
 const PAGE: &str = include_str!("../ABI.md");
@@ -62,11 +63,50 @@ fn the_policy_s_keys_are_those_of_the_page() {
         min_backoff_ms: Some(1),
         max_backoff_ms: Some(1),
     };
-    let line = whole.to_line();
-    let keys: Vec<_> =
-        line.trim_matches(|c| "{}\n".contains(c)).split(',').filter_map(|f| f.split(':').next()).collect();
-    let page: Vec<_> = table("key").into_iter().map(|(key, _)| key.replace('`', "\"")).collect();
-    assert_eq!(page, keys);
+    let page: Vec<_> = table("key").into_iter().map(|(key, _)| key.trim_matches('`').to_owned()).collect();
+    assert_eq!(page, keys(&whole.to_line()));
+}
+
+#[test]
+fn the_request_s_keys_are_those_of_the_page() {
+    let whole = Request {
+        task: "a".into(),
+        queue: Some("a".into()),
+        id: Some("a".into()),
+        delay_ms: Some(1),
+        priority: Some(1),
+        max_attempts: Some(1),
+        min_backoff_ms: Some(1),
+        max_backoff_ms: Some(1),
+        timeout_ms: Some(1),
+        memory: Some(1),
+        key: Some("a".into()),
+        expires_in_ms: Some(1),
+    };
+    let policy = table("key").into_iter().map(|(key, _)| key.trim_matches('`'));
+    // The page leaves out what a task asks for in the same words; fuel is no job's.
+    let (shared, own): (Vec<_>, Vec<_>) = keys(&String::from_utf8(whole.to_spec()).unwrap())
+        .into_iter()
+        .partition(|key| policy.clone().filter(|&other| other != "task" && other != "fuel").any(|other| other == key));
+    assert_eq!(shared, ["max_attempts", "min_backoff_ms", "max_backoff_ms", "timeout_ms", "memory"]);
+    let page: Vec<_> = table("spec").into_iter().map(|(key, _)| key.trim_matches('`').to_owned()).collect();
+    assert_eq!(page, own);
+}
+
+/// The keys of a flat JSON object, in their order.
+fn keys(object: &str) -> Vec<String> {
+    let fields = object.trim_matches(|c| "{}\n".contains(c)).split(',');
+    fields.filter_map(|field| Some(field.split(':').next()?.replace('"', ""))).collect()
+}
+
+#[test]
+fn the_answers_of_enqueue_are_those_of_the_page() {
+    let words = ["taken", "not allowed", "over a limit", "not a job"];
+    for (code, word) in (0..).zip(words) {
+        assert_eq!(Refusal::code_of(Refusal::answer_of(code)), code);
+        assert!(PAGE.contains(&format!(" {code} {word}")), "{code} {word}");
+    }
+    assert_eq!((Refusal::answer_of(TAKEN), Refusal::answer_of(4)), (Ok(()), Err(Refusal::NotAllowed)));
 }
 
 #[test]
@@ -74,10 +114,16 @@ fn the_names_and_bounds_are_those_of_the_page() {
     for word in [abi::NAMESPACE, abi::WASI_NAMESPACE, abi::TASKS_SECTION] {
         assert!(PAGE.contains(&format!("`{word}`")), "{word}");
     }
-    for bound in
-        [format!("at most {} bytes", policy::MAX_SECTION_BYTES), format!("1 to {} letters", policy::MAX_NAME_BYTES)]
-    {
-        assert!(PAGE.contains(&bound), "{bound}");
+    // Line ends of the page stand where they fit, not where they mean something.
+    let page = PAGE.replace('\n', " ");
+    for bound in [
+        format!("UTF-8, at most {} bytes, one JSON object per line", policy::MAX_SECTION_BYTES),
+        format!("UTF-8, at most {} bytes, one JSON object;", enqueue::MAX_SPEC_BYTES),
+        format!("A name has 1 to {} letters", policy::MAX_NAME_BYTES),
+        format!("its id, 1 to {} letters", enqueue::MAX_ID_BYTES),
+        format!("from {} to {},", enqueue::PRIORITIES.start(), enqueue::PRIORITIES.end()),
+    ] {
+        assert!(page.contains(&bound), "{bound}");
     }
     assert!(PAGE.lines().count() <= 150, "the ABI is one page");
 }

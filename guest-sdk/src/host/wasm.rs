@@ -23,6 +23,7 @@ mod raw {
         pub(super) fn log(level: i32, ptr: *const u8, len: usize);
         pub(super) safe fn progress(fraction: f64);
         pub(super) safe fn deadline_left_us() -> i64;
+        pub(super) fn enqueue(spec: *const u8, spec_len: usize, payload: *const u8, payload_len: usize) -> i32;
     }
 }
 

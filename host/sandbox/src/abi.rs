@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use afresh_protocol::abi::{LogLevel, NAMESPACE, Verdict};
+use afresh_protocol::abi::{LogLevel, NAMESPACE, Refusal, Verdict};
 use wasmtime::{Caller, Extern, Linker, Result};
 
 use crate::state::{End, State, Stop};
@@ -26,7 +26,8 @@ pub(crate) fn link(linker: &mut Linker<State>) -> Result<()> {
         })?
         .func_wrap(NAMESPACE, "deadline_left_us", |guest: Guest<'_>| {
             i64::try_from(guest.data().left().as_micros()).unwrap_or(i64::MAX)
-        })?;
+        })?
+        .func_wrap(NAMESPACE, "enqueue", enqueue)?;
     Ok(())
 }
 
@@ -65,6 +66,13 @@ fn log(mut guest: Guest<'_>, level: i32, ptr: u32, len: u32) -> Result<()> {
     let range = state.range("log", memory, ptr, len)?;
     state.log.line(LogLevel::from_code(level), &memory[range]);
     Ok(())
+}
+
+fn enqueue(mut guest: Guest<'_>, spec: u32, spec_len: u32, payload: u32, payload_len: u32) -> Result<i32> {
+    let (memory, state) = parts(&mut guest);
+    let spec = state.range("enqueue", memory, spec, spec_len)?;
+    let payload = state.range("enqueue", memory, payload, payload_len)?;
+    Ok(Refusal::code_of(state.gate.put(&memory[spec], &memory[payload])))
 }
 
 /// The guest's memory and the state of its attempt.

@@ -46,6 +46,7 @@ pub(crate) const AFRESH: &[(&str, &str)] = &[
     ("log", "iii:"),
     ("progress", "F:"),
     ("deadline_left_us", ":I"),
+    ("enqueue", "iiii:i"),
 ];
 
 /// [`abi::WASI_NAMESPACE`]: preview 1, whole.

@@ -7,6 +7,7 @@
 //! * [`limits`]: the walls of one attempt
 //! * [`cancel`]: how somebody outside ends an attempt, and why
 //! * [`watch`]: a look at an attempt while it runs
+//! * [`outbox`]: where a guest puts its requests for further work
 //! * [`report`]: what one attempt takes and what it answers
 //!
 //! How it works, in the order of one attempt:
@@ -30,6 +31,7 @@ pub mod limits;
 mod logbook;
 mod memory;
 mod module;
+pub mod outbox;
 pub mod report;
 pub mod sandbox;
 mod slots;
@@ -45,6 +47,7 @@ pub use engine::SandboxConfig;
 pub use error::{ModuleError, SandboxError};
 pub use limits::Limits;
 pub use module::TaskModule;
+pub use outbox::{Outbox, Refusal};
 pub use report::{Call, LogLine, Report};
 pub use sandbox::{InUse, Sandbox};
 pub use watch::{Glimpse, Watch};

@@ -1,8 +1,11 @@
 //! What goes into one attempt, and what comes out of it.
 
+use std::sync::Arc;
+
 use afresh_protocol::abi::LogLevel;
 use afresh_protocol::{Outcome, Usage};
 
+use crate::outbox::Outbox;
 use crate::watch::Watch;
 
 /// What goes into one attempt.
@@ -16,6 +19,8 @@ pub struct Call {
     pub env: Vec<(String, String)>,
     /// A window for who wants to look while the guest runs; one for this attempt alone.
     pub watch: Option<Watch>,
+    /// Where the guest may put its requests; `None` where it may not.
+    pub outbox: Option<Arc<dyn Outbox>>,
 }
 
 /// What comes out of one attempt. By the time anybody holds one, the instance and its memory are gone.

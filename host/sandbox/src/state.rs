@@ -11,6 +11,7 @@ use crate::excerpt::Excerpt;
 use crate::limits::Limits;
 use crate::logbook::{Lines, LogBook};
 use crate::memory::MemoryWall;
+use crate::outbox::Gate;
 use crate::report::Call;
 use crate::wasi;
 use crate::watch::Watch;
@@ -36,6 +37,7 @@ pub(crate) struct State {
     pub(crate) log: LogBook,
     /// The last progress, from 0 to 1.
     pub(crate) progress: Option<f64>,
+    pub(crate) gate: Gate,
     pub(crate) memory: MemoryWall,
     pub(crate) limits: Limits,
     /// Why the host ended the attempt, where it did.
@@ -80,6 +82,7 @@ impl State {
             verdict: None,
             log: LogBook::new(limits.log, call.watch.clone()),
             progress: None,
+            gate: Gate::new(call.outbox, limits),
             memory: MemoryWall::new(limits.memory),
             limits: limits.clone(),
             end: None,

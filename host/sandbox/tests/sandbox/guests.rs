@@ -96,6 +96,7 @@ impl Expected {
             output: self.number("output").unwrap_or(usual.output as u64) as usize,
             error: self.number("error").unwrap_or(usual.error as u64) as usize,
             log: self.number("log_at_most").unwrap_or(usual.log as u64) as usize,
+            ..usual
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod guests;
+mod outbox;
 mod refusals;
 mod state;
 mod support;
