@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fmt::Display;
+use std::rc::Rc;
 use std::time::Duration;
 
 use afresh_protocol::abi::{LogLevel, env as names};
@@ -25,7 +26,7 @@ pub struct Context {
 #[derive(Debug)]
 pub(crate) enum Listener {
     Host,
-    Test(Heard),
+    Test(Rc<Heard>),
 }
 
 impl Context {
@@ -84,7 +85,7 @@ impl Context {
     pub fn deadline_left(&self) -> Option<Duration> {
         match &self.listener {
             Listener::Host => host::deadline_left(),
-            Listener::Test(heard) => heard.deadline_left,
+            Listener::Test(heard) => heard.deadline_left.get(),
         }
     }
 

@@ -40,6 +40,9 @@
 //! The reply may be anything that implements `serde::Serialize` (it becomes JSON), a `Vec<u8>` (the bytes as they
 //! are), `()` (no bytes), or a `Result` of one of these with any error that turns into a [`TaskError`].
 //!
+//! A test may also run a task as a host does, with bytes: [`TestContext::run`]. What the task logged can be
+//! asserted, and the test controls its deadline and the attempt's number: [`TestContext`].
+//!
 //! # On the laptop
 //!
 //! The same program runs without Wasm: `echo '{"name":"Ada"}' | cargo run` reads the payload from standard input and

@@ -1,100 +1,125 @@
 //! A context for native tests, which remembers what the task says.
 
-use std::cell::{Cell, RefCell};
-use std::fmt::Display;
+mod heard;
+
 use std::ops::Deref;
+use std::rc::Rc;
 use std::time::Duration;
 
-use afresh_protocol::abi::LogLevel;
-
 use crate::context::{Context, Listener};
+use crate::error::TaskError;
+use crate::run::Declared;
+
+pub(crate) use heard::Heard;
 
 /// A [`Context`] for native tests, made by [`Context::test`]; `&TestContext` goes where a task takes `&Context`.
 ///
-/// It is the first attempt of one, of the job `test` in the queue `default`, without a deadline.
+/// It is the first attempt of one, of the job `test` in the queue `default`, without a deadline. A panic of the task is a
+/// panic of the test.
 #[derive(Debug)]
-pub struct TestContext(Context);
-
-/// What a task said to a test.
-#[derive(Debug, Default)]
-pub(crate) struct Heard {
-    pub(crate) lines: RefCell<Vec<String>>,
-    pub(crate) progress: Cell<Option<f64>>,
-    pub(crate) deadline_left: Option<Duration>,
+pub struct TestContext {
+    context: Context,
+    heard: Rc<Heard>,
 }
 
 impl TestContext {
     pub(crate) fn new() -> Self {
-        Self(Context {
+        let heard = Rc::new(Heard::new());
+        let context = Context {
             task: "test".to_owned(),
             job_id: "test".to_owned(),
             queue: "default".to_owned(),
             attempt: 1,
             max_attempts: 1,
-            listener: Listener::Test(Heard::default()),
-        })
+            listener: Listener::Test(heard.clone()),
+        };
+        Self { context, heard }
     }
 
     /// The same with another task's name.
     #[must_use]
     pub fn with_task(mut self, task: impl Into<String>) -> Self {
-        self.0.task = task.into();
+        self.context.task = task.into();
         self
     }
 
     /// The same with another job's id.
     #[must_use]
     pub fn with_job_id(mut self, id: impl Into<String>) -> Self {
-        self.0.job_id = id.into();
+        self.context.job_id = id.into();
         self
     }
 
     /// The same with another queue.
     #[must_use]
     pub fn with_queue(mut self, queue: impl Into<String>) -> Self {
-        self.0.queue = queue.into();
+        self.context.queue = queue.into();
         self
     }
 
     /// The same as that attempt, counted from 1; the job may start as many at least.
     #[must_use]
     pub fn with_attempt(mut self, attempt: u32) -> Self {
-        self.0.attempt = attempt;
-        self.0.max_attempts = self.0.max_attempts.max(attempt);
+        self.context.attempt = attempt;
+        self.context.max_attempts = self.context.max_attempts.max(attempt);
         self
     }
 
     /// The same with so many attempts that the job may start.
     #[must_use]
     pub fn with_max_attempts(mut self, max: u32) -> Self {
-        self.0.max_attempts = max;
+        self.context.max_attempts = max;
         self
     }
 
     /// The same with so much time left.
     #[must_use]
-    pub fn with_deadline_left(mut self, left: Duration) -> Self {
-        if let Listener::Test(heard) = &mut self.0.listener {
-            heard.deadline_left = Some(left);
-        }
+    pub fn with_deadline_left(self, left: Duration) -> Self {
+        self.heard.deadline_left.set(Some(left));
         self
+    }
+
+    /// Runs a task as a host would: the payload's bytes go in; the reply's bytes, or the error that says the verdict,
+    /// come out. It is named by its function, which has to be a `#[task]`.
+    ///
+    /// Each call is an attempt of its own, under the task's name: what was logged and reported before is forgotten.
+    ///
+    /// ```
+    /// use afresh::{Context, Verdict, task};
+    ///
+    /// #[task]
+    /// fn double(number: i64) -> i64 {
+    ///     2 * number
+    /// }
+    ///
+    /// let ctx = Context::test();
+    /// assert_eq!(ctx.run::<double>("21").unwrap(), b"42");
+    /// assert_eq!(ctx.run::<double>("many").unwrap_err().verdict(), Verdict::BadPayload);
+    /// ```
+    ///
+    /// # Errors
+    /// The task's own, or a rejection of a payload that is not what it expects.
+    pub fn run<T: Declared>(&self, payload: impl Into<Vec<u8>>) -> Result<Vec<u8>, TaskError> {
+        self.heard.forget();
+        let context = Context {
+            task: T::TASK.name.to_owned(),
+            job_id: self.context.job_id.clone(),
+            queue: self.context.queue.clone(),
+            attempt: self.context.attempt,
+            max_attempts: self.context.max_attempts,
+            listener: Listener::Test(self.heard.clone()),
+        };
+        (T::TASK.run)(payload.into(), &context)
     }
 
     /// The lines logged so far, each as `level: text`.
     pub fn logs(&self) -> Vec<String> {
-        self.heard().map(|heard| heard.lines.borrow().clone()).unwrap_or_default()
+        self.heard.lines.borrow().clone()
     }
 
     /// The progress reported last.
     pub fn last_progress(&self) -> Option<f64> {
-        self.heard().and_then(|heard| heard.progress.get())
-    }
-
-    fn heard(&self) -> Option<&Heard> {
-        match &self.0.listener {
-            Listener::Test(heard) => Some(heard),
-            Listener::Host => None,
-        }
+        self.heard.progress.get()
     }
 }
 
@@ -102,13 +127,7 @@ impl Deref for TestContext {
     type Target = Context;
 
     fn deref(&self) -> &Context {
-        &self.0
-    }
-}
-
-impl Heard {
-    pub(crate) fn log(&self, level: LogLevel, line: &dyn Display) {
-        self.lines.borrow_mut().push(format!("{level}: {line}"));
+        &self.context
     }
 }
 

@@ -56,7 +56,7 @@ mod elsewhere {
 use elsewhere::imported;
 
 fn run<T: Declared>(payload: &[u8]) -> Result<String, TaskError> {
-    let reply = (T::TASK.run)(payload.to_vec(), &Context::test())?;
+    let reply = Context::test().run::<T>(payload)?;
     Ok(String::from_utf8_lossy(&reply).into_owned())
 }
 
@@ -93,6 +93,23 @@ fn a_task_may_be_called_as_the_macro_calls_its_own() {
     assert_eq!(run::<awkward::run>(b"ran").unwrap(), "ran");
     assert_eq!(run::<awkward::payload>(b"paid").unwrap(), "paid");
     assert_eq!(run::<awkward::context>(b"").unwrap(), "1");
+}
+
+#[test]
+fn a_task_that_is_run_sees_the_attempt_it_is_run_as() {
+    #[task]
+    fn tell(ctx: &Context) -> (String, String, String, u32, u32) {
+        (ctx.task().into(), ctx.job_id().into(), ctx.queue().into(), ctx.attempt(), ctx.max_attempts())
+    }
+    let ctx = Context::test().with_job_id("a").with_queue("slow").with_attempt(2).with_max_attempts(5);
+    assert_eq!(ctx.run::<tell>("").unwrap(), br#"["tell","a","slow",2,5]"#);
+}
+
+#[test]
+fn a_payload_that_is_not_what_the_task_expects_is_rejected_as_by_a_host() {
+    let error = run::<only_job>(b"[1]").unwrap_err();
+    assert_eq!(error.verdict(), Verdict::BadPayload);
+    assert!(error.is_rejected() && error.to_string().contains("expected a string"), "{error}");
 }
 
 #[test]
