@@ -3,7 +3,7 @@
 use std::env;
 use std::fmt::Display;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use afresh_protocol::abi::{LogLevel, env as names};
 
@@ -79,6 +79,14 @@ impl Context {
     /// How many attempts the job may start.
     pub fn max_attempts(&self) -> u32 {
         self.max_attempts
+    }
+
+    /// The wall clock. In a test it stands still until the test moves it, so a task that asks here can be tested.
+    pub fn now(&self) -> SystemTime {
+        match &self.listener {
+            Listener::Host => SystemTime::now(),
+            Listener::Test(heard) => heard.now.get(),
+        }
     }
 
     /// The time left until the host ends this attempt, or `None` where there is no deadline (natively).

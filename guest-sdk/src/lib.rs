@@ -41,7 +41,7 @@
 //! are), `()` (no bytes), or a `Result` of one of these with any error that turns into a [`TaskError`].
 //!
 //! A test may also run a task as a host does, with bytes: [`TestContext::run`]. What the task logged can be
-//! asserted, and the test controls its deadline and the attempt's number: [`TestContext`].
+//! asserted, and the test controls its clock, its deadline and the attempt's number: [`TestContext`].
 //!
 //! # On the laptop
 //!

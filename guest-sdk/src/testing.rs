@@ -1,10 +1,10 @@
-//! A context for native tests, which remembers what the task says.
+//! A context for native tests, which remembers what the task says and whose clock the test moves.
 
 mod heard;
 
 use std::ops::Deref;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::context::{Context, Listener};
 use crate::error::TaskError;
@@ -14,8 +14,8 @@ pub(crate) use heard::Heard;
 
 /// A [`Context`] for native tests, made by [`Context::test`]; `&TestContext` goes where a task takes `&Context`.
 ///
-/// It is the first attempt of one, of the job `test` in the queue `default`, without a deadline. A panic of the task is a
-/// panic of the test.
+/// It is the first attempt of one, of the job `test` in the queue `default`, without a deadline, at the start of the year
+/// 2000. Its clock stands still until the test moves it. A panic of the task is a panic of the test.
 #[derive(Debug)]
 pub struct TestContext {
     context: Context,
@@ -77,6 +77,35 @@ impl TestContext {
     pub fn with_deadline_left(self, left: Duration) -> Self {
         self.heard.deadline_left.set(Some(left));
         self
+    }
+
+    /// The same at that time.
+    ///
+    /// ```
+    /// # use std::time::{Duration, SystemTime};
+    /// # use afresh::Context;
+    /// let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    /// assert_eq!(Context::test().with_now(then).now(), then);
+    /// ```
+    #[must_use]
+    pub fn with_now(self, now: SystemTime) -> Self {
+        self.heard.now.set(now);
+        self
+    }
+
+    /// Lets time pass: the clock goes forward, and of a deadline less is left.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use afresh::Context;
+    /// let ctx = Context::test().with_deadline_left(Duration::from_secs(30));
+    /// let start = ctx.now();
+    /// ctx.advance(Duration::from_secs(20));
+    /// assert_eq!(ctx.now().duration_since(start).unwrap(), Duration::from_secs(20));
+    /// assert_eq!(ctx.deadline_left(), Some(Duration::from_secs(10)));
+    /// ```
+    pub fn advance(&self, span: Duration) {
+        self.heard.advance(span);
     }
 
     /// Runs a task as a host would: the payload's bytes go in; the reply's bytes, or the error that says the verdict,
@@ -146,5 +175,17 @@ mod tests {
         task(&ctx);
         assert_eq!(ctx.logs(), ["warn: attempt 2 of 5"]);
         assert_eq!(ctx.last_progress(), Some(1.0));
+    }
+
+    #[test]
+    fn the_clock_stands_until_it_is_moved_and_a_deadline_ends_at_nothing() {
+        let ctx = Context::test().with_deadline_left(Duration::from_secs(1));
+        let start = ctx.now();
+        assert_eq!(start.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() % 86_400, 0);
+        assert_eq!(ctx.now(), start);
+        ctx.advance(Duration::from_secs(2));
+        assert_eq!((ctx.now(), ctx.deadline_left()), (start + Duration::from_secs(2), Some(Duration::ZERO)));
+        ctx.advance(Duration::MAX);
+        assert_eq!(ctx.now(), start + Duration::from_secs(2), "the end of time is not passed");
     }
 }
