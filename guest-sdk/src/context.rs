@@ -1,5 +1,6 @@
 //! What a task knows about its attempt, and what it says while it runs.
 
+use std::cell::Cell;
 use std::env;
 use std::fmt::Display;
 use std::rc::Rc;
@@ -19,6 +20,8 @@ pub struct Context {
     pub(crate) queue: String,
     pub(crate) attempt: u32,
     pub(crate) max_attempts: u32,
+    /// How many jobs this attempt has enqueued.
+    pub(crate) enqueued: Cell<u32>,
     pub(crate) listener: Listener,
 }
 
@@ -52,6 +55,7 @@ impl Context {
             queue: text(names::QUEUE, "default"),
             attempt: number(names::ATTEMPT),
             max_attempts: number(names::MAX_ATTEMPTS),
+            enqueued: Cell::new(0),
             listener: Listener::Host,
         }
     }

@@ -40,8 +40,13 @@
 //! The reply may be anything that implements `serde::Serialize` (it becomes JSON), a `Vec<u8>` (the bytes as they
 //! are), `()` (no bytes), or a `Result` of one of these with any error that turns into a [`TaskError`].
 //!
-//! A test may also run a task as a host does, with bytes: [`TestContext::run`]. What the task logged can be
+//! A test may also run a task as a host does, with bytes: [`TestContext::run`]. What the task logged and enqueued can be
 //! asserted, and the test controls its clock, its deadline and the attempt's number: [`TestContext`].
+//!
+//! # Further jobs
+//!
+//! A task that finds more to do enqueues it: [`Context::enqueue`]. Those jobs become visible only if the attempt
+//! succeeds, so a task may fail half way and be retried. The operator has to allow it.
 //!
 //! # On the laptop
 //!
@@ -52,6 +57,7 @@
 //!
 //! * `run`: what `main` does; the same on a laptop and in a host
 //! * [`Context`]: what a task knows and says while it runs; [`TestContext`] for tests
+//! * [`NewJob`], `enqueue`: how a task enqueues further jobs
 //! * [`TaskError`]: how a task fails
 //! * `codec`: payload in, reply out
 //! * `stream`: text to the host in pieces, without allocating
@@ -59,17 +65,20 @@
 
 mod codec;
 mod context;
+mod enqueue;
 mod error;
 mod host;
+mod job;
 mod run;
 mod stream;
 mod testing;
 
 pub use afresh_macros::task;
-pub use afresh_protocol::abi::{LogLevel, Verdict};
+pub use afresh_protocol::abi::{LogLevel, Refusal, Verdict};
 pub use context::Context;
 pub use error::TaskError;
-pub use testing::TestContext;
+pub use job::NewJob;
+pub use testing::{Enqueued, TestContext};
 
 /// What the macros write down in a task's program; not for anybody else.
 #[doc(hidden)]

@@ -1,15 +1,22 @@
 //! A context for native tests, which remembers what the task says and whose clock the test moves.
+//!
+//! * `heard`: what it remembers, and what it answers
+//! * `enqueued`: a job that a task enqueued
 
+mod enqueued;
 mod heard;
 
 use std::ops::Deref;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
+use afresh_protocol::abi::Refusal;
+
 use crate::context::{Context, Listener};
 use crate::error::TaskError;
 use crate::run::Declared;
 
+pub use enqueued::Enqueued;
 pub(crate) use heard::Heard;
 
 /// A [`Context`] for native tests, made by [`Context::test`]; `&TestContext` goes where a task takes `&Context`.
@@ -31,6 +38,7 @@ impl TestContext {
             queue: "default".to_owned(),
             attempt: 1,
             max_attempts: 1,
+            enqueued: 0.into(),
             listener: Listener::Test(heard.clone()),
         };
         Self { context, heard }
@@ -93,6 +101,34 @@ impl TestContext {
         self
     }
 
+    /// The same as a host that refuses every job the task enqueues, such as one that has not allowed it.
+    ///
+    /// ```
+    /// # use afresh::{Context, NewJob, Refusal};
+    /// let ctx = Context::test().with_enqueue_refused(Refusal::NotAllowed);
+    /// let error = ctx.enqueue(NewJob::raw("resize", "a.png")).unwrap_err();
+    /// assert!(error.is_rejected());
+    /// ```
+    #[must_use]
+    pub fn with_enqueue_refused(self, refusal: Refusal) -> Self {
+        self.heard.refusal.set(Some(refusal));
+        self
+    }
+
+    /// The same as a host that takes so many jobs of one attempt and refuses the others as over its limit.
+    ///
+    /// ```
+    /// # use afresh::{Context, NewJob};
+    /// let ctx = Context::test().with_enqueue_limit(1);
+    /// assert!(ctx.enqueue(NewJob::raw("resize", "a.png")).is_ok());
+    /// assert!(ctx.enqueue(NewJob::raw("resize", "b.png")).is_err());
+    /// ```
+    #[must_use]
+    pub fn with_enqueue_limit(self, jobs: usize) -> Self {
+        self.heard.limit.set(jobs);
+        self
+    }
+
     /// Lets time pass: the clock goes forward, and of a deadline less is left.
     ///
     /// ```
@@ -111,7 +147,8 @@ impl TestContext {
     /// Runs a task as a host would: the payload's bytes go in; the reply's bytes, or the error that says the verdict,
     /// come out. It is named by its function, which has to be a `#[task]`.
     ///
-    /// Each call is an attempt of its own, under the task's name: what was logged and reported before is forgotten.
+    /// Each call is an attempt of its own, under the task's name: what was logged, reported and enqueued before is
+    /// forgotten, and what a task enqueued that then failed is dropped.
     ///
     /// ```
     /// use afresh::{Context, Verdict, task};
@@ -136,9 +173,14 @@ impl TestContext {
             queue: self.context.queue.clone(),
             attempt: self.context.attempt,
             max_attempts: self.context.max_attempts,
+            enqueued: 0.into(),
             listener: Listener::Test(self.heard.clone()),
         };
-        (T::TASK.run)(payload.into(), &context)
+        let ended = (T::TASK.run)(payload.into(), &context);
+        if ended.is_err() {
+            self.heard.enqueued.take();
+        }
+        ended
     }
 
     /// The lines logged so far, each as `level: text`.
@@ -149,6 +191,11 @@ impl TestContext {
     /// The progress reported last.
     pub fn last_progress(&self) -> Option<f64> {
         self.heard.progress.get()
+    }
+
+    /// The jobs enqueued so far, in their order.
+    pub fn enqueued(&self) -> Vec<Enqueued> {
+        self.heard.enqueued.borrow().clone()
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use afresh_protocol::TaskPolicy;
-use afresh_protocol::abi::{LogLevel, Verdict, exit};
+use afresh_protocol::abi::{LogLevel, Refusal, Verdict, exit};
 
 use crate::error::TaskError;
 use crate::run::{Task, find};
@@ -20,6 +20,9 @@ const FAILED: i32 = 1;
 
 /// Exit code of a command line that was not understood.
 const WRONG_USAGE: i32 = 2;
+
+/// Bytes of an enqueued job's payload that are shown as they are; of a longer one only the length is.
+const SHOWN_PAYLOAD: usize = 200;
 
 /// Rust's own report of a panic is what a person at a terminal wants.
 pub(crate) fn start() {}
@@ -132,4 +135,38 @@ pub(crate) fn progress(fraction: f64) {
 
 pub(crate) fn deadline_left() -> Option<Duration> {
     None
+}
+
+/// There is no queue here, so it is only told.
+pub(crate) fn enqueue(spec: &[u8], payload: &[u8]) -> Result<(), Refusal> {
+    let _ = writeln!(io::stderr(), "{}", told(spec, payload));
+    Ok(())
+}
+
+/// A job in words: its spec as it is, and its payload where a person can read it.
+fn told(spec: &[u8], payload: &[u8]) -> String {
+    let payload = match std::str::from_utf8(payload) {
+        Ok(text) if text.len() <= SHOWN_PAYLOAD && !text.contains(char::is_control) => text.to_owned(),
+        _ => format!("{} bytes", payload.len()),
+    };
+    format!("would enqueue {} with the payload {payload}", String::from_utf8_lossy(spec))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_told_with_its_payload_or_with_its_length() {
+        let spec = b"{\"task\":\"resize\",\"id\":\"local.1\"}";
+        let said = "would enqueue {\"task\":\"resize\",\"id\":\"local.1\"} with the payload ";
+        for (payload, shown) in [
+            (&b"[\"caf\xc3\xa9\",1]"[..], "[\"caf\u{e9}\",1]"),
+            (b"\x1b[0m", "4 bytes"),
+            (b"\xff", "1 bytes"),
+            (&[b'x'; SHOWN_PAYLOAD + 1], "201 bytes"),
+        ] {
+            assert_eq!(told(spec, payload), format!("{said}{shown}"));
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::env;
 use std::panic::{self, PanicHookInfo};
 use std::time::Duration;
 
-use afresh_protocol::abi::{LogLevel, Verdict, env as names};
+use afresh_protocol::abi::{LogLevel, Refusal, Verdict, env as names};
 
 use crate::error::TaskError;
 use crate::run::{Task, find};
@@ -90,4 +90,10 @@ pub(crate) fn progress(fraction: f64) {
 
 pub(crate) fn deadline_left() -> Option<Duration> {
     u64::try_from(raw::deadline_left_us()).ok().map(Duration::from_micros)
+}
+
+#[expect(unsafe_code, reason = "the host reads the bytes")]
+pub(crate) fn enqueue(spec: &[u8], payload: &[u8]) -> Result<(), Refusal> {
+    // SAFETY: as in `reply`, for both slices.
+    Refusal::answer_of(unsafe { raw::enqueue(spec.as_ptr(), spec.len(), payload.as_ptr(), payload.len()) })
 }
