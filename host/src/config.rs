@@ -12,6 +12,8 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::worker::turns::{self, Served};
+
 /// The defaults, as a person reads them; `afresh config` prints this.
 pub const DEFAULTS: &str = include_str!("default-config.toml");
 
@@ -46,8 +48,10 @@ pub struct WorkerConfig {
     pub tasks: PathBuf,
     /// The private folder that compiled modules are kept in.
     pub cache: PathBuf,
-    /// The queues to serve, in this order.
-    pub queues: Vec<String>,
+    /// The queues to serve.
+    pub queues: Vec<Served>,
+    /// Whether they are served in this order, whatever the weights.
+    pub strict: bool,
     /// Slots; 0 is one for each core.
     pub concurrency: usize,
     /// Bytes guests may take together; 0 is 80 % of what there is.
@@ -155,11 +159,7 @@ impl Config {
             "worker.lease is {}, use 1s or more",
             humantime::format_duration(self.worker.lease)
         );
-        anyhow::ensure!(!self.worker.queues.is_empty(), "worker.queues is empty, name at least one queue");
-        for queue in &self.worker.queues {
-            afresh_protocol::policy::check_name(queue).map_err(anyhow::Error::msg).context("worker.queues")?;
-        }
-        Ok(())
+        turns::check(&self.worker.queues, self.worker.strict).map_err(anyhow::Error::msg).context("worker.queues")
     }
 }
 
@@ -208,6 +208,8 @@ mod tests {
             ("[tasks.a]\nfuel_price = 1", "fuel_price"),
             ("[worker]\nlease = \"0s\"", "worker.lease"),
             ("[worker]\nqueues = []", "worker.queues"),
+            ("[worker]\nqueues = [\"a\", \"b=0\"]", "`0` is not a weight for the queue b"),
+            ("[worker]\nqueues = [\"a=2\"]\nstrict = true", "worker.queues: a strict order has no weights"),
             ("broker = \"mysql://ann:secret@x\"", "mysql"),
             ("max_payload = 1\nbroker = \"redis://ann:secret@x\n", "line 2"),
             ("[worker]\nlease = \"5s\"\nleese = \"5s\"", "line 3"),

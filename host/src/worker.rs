@@ -1,5 +1,6 @@
 //! A worker: one running host process. Its loop reads *take slots, lease, run, decide, settle*.
 //!
+//! * [`turns`]: in which order the next lease asks its queues
 //! * [`slots`]: the threads that guests run on, one attempt at a time each
 //! * [`in_flight`]: the leases this worker holds, from lease to settlement
 //! * [`settler`]: decides what becomes of ended attempts, and settles them in batches
@@ -25,6 +26,7 @@ pub mod heartbeat;
 pub mod in_flight;
 pub mod settler;
 pub mod slots;
+pub mod turns;
 
 use agenda::Agenda;
 use backoff::Backoff;
@@ -32,6 +34,7 @@ use heartbeat::Heartbeat;
 use in_flight::InFlight;
 use settler::Settler;
 use slots::Slots;
+use turns::{Served, Turns};
 
 /// Even with nothing announced, look after the queues this often: records age, and announcements can be lost.
 const AT_LEAST_EVERY: Duration = Duration::from_secs(1);
@@ -52,8 +55,10 @@ const LAST_GRACE: Duration = Duration::from_secs(5);
 /// How a worker works.
 #[derive(Clone, Debug)]
 pub struct WorkerSettings {
-    /// The queues to serve, in this order.
-    pub queues: Vec<String>,
+    /// The queues to serve.
+    pub queues: Vec<Served>,
+    /// Whether a queue is only served while those before it are empty, whatever the weights.
+    pub strict: bool,
     /// Slots: attempts at the same time.
     pub slots: usize,
     /// How long a lease lasts without a heartbeat.
@@ -69,6 +74,8 @@ pub struct Worker {
     broker: Arc<dyn Broker>,
     shop: Arc<Workshop>,
     settings: WorkerSettings,
+    /// The names of the queues it serves.
+    queues: Vec<String>,
     in_flight: Arc<InFlight>,
     agenda: Arc<Agenda>,
 }
@@ -77,7 +84,8 @@ impl Worker {
     /// A worker that takes jobs from `broker` and runs them in `shop`.
     pub fn new(broker: Arc<dyn Broker>, shop: Arc<Workshop>, settings: WorkerSettings) -> Self {
         let in_flight = Arc::new(InFlight::new(settings.slots));
-        Self { broker, shop, settings, in_flight, agenda: Arc::default() }
+        let queues = settings.queues.iter().map(|queue| queue.name.clone()).collect();
+        Self { broker, shop, settings, queues, in_flight, agenda: Arc::default() }
     }
 
     /// Works until the shutdown, or, in a burst, until there is nothing left to do. Every lease is given back or settled
@@ -113,9 +121,10 @@ impl Worker {
         ended: &mpsc::UnboundedSender<Ended>,
         shutdown: &mut Shutdown,
     ) -> anyhow::Result<()> {
+        let mut turns = Turns::new(&self.settings.queues, self.settings.strict);
         let mut trouble = Backoff::default();
         while !shutdown.has_begun() {
-            match self.tick(slots, ended).await {
+            match self.tick(slots, ended, &mut turns).await {
                 Ok(Next::Again) => trouble.over("the broker answers again"),
                 Ok(Next::Finished) => return Ok(()),
                 Ok(Next::Wait(at_most)) => {
@@ -139,14 +148,19 @@ impl Worker {
     }
 
     /// One round: make due jobs available if it is time, lease as much as there is room for, take over what was lost.
-    async fn tick(&self, slots: &Slots, ended: &mpsc::UnboundedSender<Ended>) -> Result<Next, BrokerError> {
+    async fn tick(
+        &self,
+        slots: &Slots,
+        ended: &mpsc::UnboundedSender<Ended>,
+        turns: &mut Turns,
+    ) -> Result<Next, BrokerError> {
         // Before the lease, so that a due job starts at once; and however full the queues are, so that it starts at all.
         let due = self.agenda.is_due();
         if due {
             self.promote().await?;
         }
         let room = self.in_flight.room();
-        let leased = if room == 0 { Vec::new() } else { self.broker.lease(&self.request(room)).await? };
+        let leased = if room == 0 { Vec::new() } else { self.lease(room, turns).await? };
         let more = room > 0 && leased.len() == room;
         for lease in leased {
             self.start(lease, slots);
@@ -166,6 +180,13 @@ impl Worker {
         Ok(Next::Wait(self.agenda.until()))
     }
 
+    /// Leases up to `room` jobs, from the queues whose turn it is.
+    async fn lease(&self, room: usize, turns: &mut Turns) -> Result<Vec<Lease>, BrokerError> {
+        let leased = self.broker.lease(&self.request(turns.order(), room)).await?;
+        turns.took(leased.iter().map(|lease| lease.job.queue.as_str()));
+        Ok(leased)
+    }
+
     fn start(&self, lease: Lease, slots: &Slots) {
         let cancel = Cancel::new();
         self.in_flight.add(lease.reference(), cancel.clone());
@@ -176,7 +197,7 @@ impl Worker {
     async fn promote(&self) -> Result<(), BrokerError> {
         // First: what is announced from here on is for the next round.
         self.agenda.begin_round(AT_LEAST_EVERY);
-        if let Some(next) = self.broker.promote(&self.settings.queues).await?.next {
+        if let Some(next) = self.broker.promote(&self.queues).await?.next {
             self.agenda.at_latest(next);
         }
         Ok(())
@@ -189,7 +210,7 @@ impl Worker {
         if !held.is_empty() {
             self.broker.extend(&held, self.settings.lease).await?;
         }
-        for lease in self.broker.reap(&self.request(MOST_REAPED)).await? {
+        for lease in self.broker.reap(&self.request(self.queues.clone(), MOST_REAPED)).await? {
             tracing::warn!(
                 job = %lease.job.id, task = lease.job.task, worker = lease.previous_worker.as_deref(),
                 "attempt lost: its lease expired"
@@ -207,7 +228,7 @@ impl Worker {
             if self.in_flight.room() == 0 {
                 std::future::pending::<()>().await;
             }
-            self.broker.wait(&self.settings.queues, at_most).await;
+            self.broker.wait(&self.queues, at_most).await;
             // It may have been a job for later: only a look tells.
             self.agenda.at_latest(Duration::ZERO);
         };
@@ -221,7 +242,7 @@ impl Worker {
 
     async fn nothing_left(&self) -> Result<bool, BrokerError> {
         let queues = self.broker.queues().await?;
-        let mine = queues.iter().filter(|counts| self.settings.queues.contains(&counts.queue));
+        let mine = queues.iter().filter(|counts| self.queues.contains(&counts.queue));
         Ok(mine.map(|counts| counts.scheduled + counts.queued + counts.running).sum::<u64>() == 0)
     }
 
@@ -240,9 +261,9 @@ impl Worker {
         }
     }
 
-    fn request(&self, max: usize) -> LeaseRequest {
+    fn request(&self, queues: Vec<String>, max: usize) -> LeaseRequest {
         LeaseRequest {
-            queues: self.settings.queues.clone(),
+            queues,
             max,
             max_bytes: LEASE_BYTES,
             worker: self.shop.worker.clone(),

@@ -120,7 +120,7 @@ impl Dev<'_> {
         let (cases, absent): (Vec<_>, Vec<_>) = cases.into_iter().partition(|case| known.contains(&case.task));
 
         // One that the worker serves, whatever the configuration says.
-        let queue = &self.session.config.worker.queues[0];
+        let queue = &self.session.config.worker.queues[0].name;
         let client = Client::from_broker(self.broker.clone());
         let enqueued = client
             .enqueue_all(cases.iter().map(|case| case.job().queue(queue)).collect())

@@ -9,11 +9,12 @@ use afresh_queue::{Broker, BrokerError};
 use anyhow::Context as _;
 use bytesize::ByteSize;
 
-use super::Session;
+use super::{Session, Usage};
 use crate::attempt::Workshop;
 use crate::config::Config;
 use crate::shutdown::Shutdown;
 use crate::worker::backoff::Backoff;
+use crate::worker::turns::Served;
 use crate::worker::{Worker, WorkerSettings};
 use crate::{registry, setup};
 
@@ -23,9 +24,12 @@ pub(super) struct Args {
     /// The folder of task modules (*.wasm); it is watched
     #[arg(long, value_name = "DIR", env = "AFRESH_TASKS")]
     tasks: Option<PathBuf>,
-    /// The queues to serve, in this order
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',', env = "AFRESH_QUEUES")]
-    queues: Option<Vec<String>>,
+    /// The queues to serve, each with its weight: a full one gets that share of the jobs taken [default: default]
+    #[arg(long, value_name = "NAME[=WEIGHT],…", value_delimiter = ',', env = "AFRESH_QUEUES")]
+    queues: Option<Vec<Served>>,
+    /// Serve the queues in this order: the next one only while those before it are empty
+    #[arg(long, env = "AFRESH_STRICT")]
+    strict: bool,
     /// Slots: attempts at the same time [default: the cores]
     #[arg(long, value_name = "N", env = "AFRESH_CONCURRENCY")]
     concurrency: Option<usize>,
@@ -57,11 +61,13 @@ impl Args {
         if let Some(queues) = &self.queues {
             worker.queues.clone_from(queues);
         }
+        worker.strict |= self.strict;
         worker.concurrency = self.concurrency.unwrap_or(worker.concurrency);
         worker.memory_budget = self.memory_budget.unwrap_or(worker.memory_budget);
         worker.lease = self.lease.unwrap_or(worker.lease);
         worker.shutdown_timeout = self.shutdown_timeout.unwrap_or(worker.shutdown_timeout);
-        config.check()?;
+        // The file by itself was checked before.
+        config.check().map_err(|error| Usage(format!("{error:#}")))?;
         Ok(config)
     }
 }
@@ -94,6 +100,7 @@ pub(super) fn run(session: &Session, args: &Args) -> anyhow::Result<ExitCode> {
 pub(super) fn settings(config: &Config, burst: bool) -> WorkerSettings {
     WorkerSettings {
         queues: config.worker.queues.clone(),
+        strict: config.worker.strict,
         slots: setup::slots(config),
         lease: config.worker.lease,
         shutdown_timeout: config.worker.shutdown_timeout,
@@ -103,10 +110,12 @@ pub(super) fn settings(config: &Config, burst: bool) -> WorkerSettings {
 
 fn announce(broker: &dyn Broker, shop: &Workshop, settings: &WorkerSettings) {
     let tasks = shop.registry.tasks();
+    let queues: Vec<_> = settings.queues.iter().map(ToString::to_string).collect();
     tracing::info!(
         worker = shop.worker,
         slots = settings.slots,
-        queues = settings.queues.join(","),
+        queues = queues.join(","),
+        strict = settings.strict,
         memory_budget = %ByteSize::b(shop.budget.free()),
         tasks = tasks.join(","),
         "worker started, jobs come from {}",

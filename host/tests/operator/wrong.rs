@@ -35,6 +35,11 @@ fn a_wrong_call_is_one_sentence_and_exit_code_2() {
         (&["enqueue", "t", "--memory", "much"], "invalid value 'much'"),
         (&["enqueue", "t", "x", "--file", "y"], "cannot be used with"),
         (&["enqueue", "t", "--jsonl", "x"], "cannot be used with"),
+        (&["worker", "--queues", "a=0"], "`0` is not a weight for the queue a: write a whole number"),
+        (&["worker", "--queues", "a=much,b"], "`much` is not a weight for the queue a"),
+        (&["worker", "--queues", "a,b,a=2"], "the queue a is named twice: name it once"),
+        (&["worker", "--queues", "a=1,b", "--strict"], "a strict order has no weights: leave the weight of a=1 out"),
+        (&["worker", "--queues", "a/b=1"], "`a/b` is not a name"),
     ] {
         cli.run(arguments).fails(2, &[words]);
     }

@@ -10,7 +10,8 @@ use crate::site::{Site, hasty, on_each_broker, outcomes};
 
 on_each_broker!(
     a_reply_is_the_jobs_result,
-    queues_are_served_in_the_order_they_are_named,
+    strict_queues_are_served_in_the_order_they_are_named,
+    full_queues_share_the_slots_by_their_weights,
     a_delayed_job_runs_at_its_time_and_not_before,
     a_burst_ends_when_all_is_done_retries_included,
     several_workers_share_the_jobs_and_run_each_once,
@@ -30,17 +31,37 @@ fn a_reply_is_the_jobs_result(site: &mut Site) {
     assert!(job.attempts[0].module.as_ref().is_some_and(|digest| digest.starts_with("sha256:")), "{job:?}");
 }
 
-fn queues_are_served_in_the_order_they_are_named(site: &mut Site) {
+fn strict_queues_are_served_in_the_order_they_are_named(site: &mut Site) {
     site.task("echo", &guests::echo());
     let put = |queue| -> Vec<_> { (0..3).map(|_| site.enqueue(NewJob::new("echo", "").queue(queue))).collect() };
     let (low, high, other) = (put("low"), put("high"), put("other"));
-    let mut worker = site.worker().queues("high,low").slots(1).burst().start();
+    let mut worker = site.worker().queues("high,low").switch("--strict").slots(1).burst().start();
     assert_eq!(worker.ends(), 0);
-    let order: Vec<_> =
-        worker.events().iter().filter(|e| e.message() == "attempt finished").map(|e| e.field("job")).collect();
     let wanted: Vec<_> = high.iter().chain(&low).map(JobId::to_string).collect();
-    assert_eq!(order, wanted);
+    assert_eq!(finished(&worker), wanted);
     assert_eq!(site.job(&other[0]).attempts_started, 0, "nobody serves this queue");
+}
+
+fn full_queues_share_the_slots_by_their_weights(site: &mut Site) {
+    // Longer than what the worker takes ahead of its slot, so that it takes one job at a time.
+    site.task("nap", &guests::nap(25, ""));
+    let put = |queue| site.enqueue_all((0..40).map(|_| NewJob::new("nap", "").queue(queue)).collect());
+    let (light, heavy) = (put("light"), put("heavy"));
+    let mut worker = site.worker().queues("light,heavy=3").slots(1).burst().start();
+    assert_eq!(worker.says("worker started").field("queues"), "light,heavy=3");
+    assert_eq!(worker.ends(), 0);
+    let order = finished(&worker);
+    assert_eq!(order.len(), light.len() + heavy.len());
+    let of_heavy = order[..40].iter().filter(|job| heavy.iter().any(|id| id.as_str() == *job)).count();
+    assert!((27..=33).contains(&of_heavy), "{of_heavy} of the first 40 are of the heavy queue: {order:?}");
+    let of_light = order[..8].iter().filter(|job| light.iter().any(|id| id.as_str() == *job)).count();
+    assert!(of_light > 0, "the light queue starves: {order:?}");
+}
+
+/// The jobs whose attempts have ended, in this order.
+fn finished(worker: &afresh_harness::Worker) -> Vec<String> {
+    let ended = worker.events().into_iter().filter(|event| event.message() == "attempt finished");
+    ended.map(|event| event.field("job")).collect()
 }
 
 fn a_delayed_job_runs_at_its_time_and_not_before(site: &mut Site) {
