@@ -6,7 +6,7 @@ use std::sync::Arc;
 use afresh_queue::{Broker, BrokerUrl, Clock};
 use anyhow::Context as _;
 use clap::builder::BoolishValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::compiler::COMPILE_VERB;
 use crate::config::Config;
@@ -15,6 +15,7 @@ use crate::telemetry;
 mod act;
 mod build;
 mod compile_module;
+mod completions;
 mod config;
 mod dead;
 mod dev;
@@ -22,6 +23,7 @@ mod enqueue;
 mod handle;
 mod inspect;
 mod job;
+mod man;
 mod module_file;
 mod new;
 pub mod output;
@@ -91,6 +93,8 @@ enum Verb {
     Dead(dead::Args),
     Queue(queue::Args),
     Config(config::Args),
+    Completions(completions::Args),
+    Man(man::Args),
     #[command(name = COMPILE_VERB, hide = true)]
     CompileModule,
 }
@@ -165,6 +169,21 @@ pub fn main() -> ExitCode {
 #[error("{0}")]
 pub struct Usage(pub String);
 
+/// The command line as people see it, for the manual and the shells: without the hidden verbs.
+fn command() -> clap::Command {
+    let whole = Cli::command();
+    let (arguments, verbs) =
+        (whole.get_arguments().cloned(), whole.get_subcommands().filter(|verb| !verb.is_hide_set()));
+    let about = whole.get_about().cloned().unwrap_or_default();
+    clap::Command::new("afresh")
+        .version(env!("CARGO_PKG_VERSION"))
+        .propagate_version(true)
+        .about(about)
+        .subcommand_required(true)
+        .args(arguments)
+        .subcommands(verbs.cloned())
+}
+
 fn run(Cli { common, verb }: Cli) -> anyhow::Result<ExitCode> {
     let output = Output::new(common.json);
     let quiet = common.quiet;
@@ -182,6 +201,8 @@ fn run(Cli { common, verb }: Cli) -> anyhow::Result<ExitCode> {
         Verb::Dead(args) => dead::run(&session()?, args),
         Verb::Queue(args) => queue::run(&session()?, args),
         Verb::Config(args) => config::run(output, args),
+        Verb::Completions(args) => completions::run(args),
+        Verb::Man(args) => man::run(args),
         Verb::CompileModule => compile_module::run(),
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! * `cli`: the program on a broker of its own, and a stand-in for its worker
 //! * `enqueue`, `jobs`, `dead`: what the verbs do
+//! * `shell`: completions and the manual
 //! * `wrong`: what they say when something is wrong
 
 mod cli;
 mod dead;
 mod enqueue;
 mod jobs;
+mod shell;
 mod wrong;
