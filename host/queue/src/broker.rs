@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::clock::Timestamp;
+use crate::fleet::Fleet;
 use crate::history::History;
 use crate::job::{JobId, JobView, NewJob, State};
 use crate::lease::{Lease, LeaseRef, LeaseRequest};
@@ -73,7 +74,7 @@ pub enum Settled {
 
 /// A store of jobs. Batches in every verb; every method is one atomic step for each queue it touches.
 #[async_trait]
-pub trait Broker: Inspect + Send + Sync {
+pub trait Broker: Inspect + Fleet + Send + Sync {
     /// Where this broker is, without credentials, for the first line a worker prints.
     fn describe(&self) -> String;
 

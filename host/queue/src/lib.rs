@@ -5,6 +5,7 @@
 //! * [`lease`]: the right to run a job until an instant, fenced by a token
 //! * [`policy`]: outcome and counters in, [`Settlement`] out; pure
 //! * [`broker`]: the one trait everything goes through, and [`Inspect`] for people and screens
+//! * [`fleet`]: who works, and on what
 //! * [`clock`]: where *now* comes from
 //! * [`url`]: where a broker is, and [`open`], which makes one of its URL
 //! * [`sqlite`]: the embedded broker
@@ -14,6 +15,7 @@
 pub mod broker;
 pub mod client;
 pub mod clock;
+pub mod fleet;
 pub mod history;
 pub mod job;
 pub mod lease;
@@ -25,6 +27,7 @@ pub mod url;
 pub use broker::{Broker, BrokerError, Enqueued, Inspect, JobFilter, Promoted, QueueCounts, Settle, Settled};
 pub use client::{Client, Finished};
 pub use clock::{Clock, Timestamp};
+pub use fleet::{Fleet, RunningJob, WorkerInfo, WorkerView};
 pub use history::{AttemptRecord, History};
 pub use job::{Job, JobId, JobOptions, JobView, NewJob, State};
 pub use lease::{Lease, LeaseRef, LeaseRequest};

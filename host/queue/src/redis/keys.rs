@@ -6,6 +6,9 @@ use crate::job::JobId;
 /// The set of queues that ever had a job. It lives on a slot of its own, so no script touches it.
 pub(super) const QUEUES: &str = "afresh:queues";
 
+/// What workers say of themselves, and when each is forgotten. They belong to no queue, but together on one slot.
+pub(super) const WORKERS: [&str; 2] = ["afresh:workers:{workers}", "afresh:workers:{workers}:forgotten"];
+
 /// What [`super::RedisBroker`] writes to find out whether it may write.
 pub(super) const CHECK: &str = "afresh:check";
 

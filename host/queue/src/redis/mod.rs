@@ -8,10 +8,11 @@
 //! * `record`: both directions between our types and what scripts take and answer
 //! * `link`: the connection, made again for ever
 //! * `news`: how an idle worker is woken
-//! * `inspect`: for people and screens
+//! * `inspect`, `fleet`: for people and screens
 //! * `errors`, `server`: what Redis can say, as sentences
 
 mod errors;
+mod fleet;
 mod inspect;
 mod keys;
 mod link;

@@ -22,4 +22,5 @@ scripts! {
     RETRY: "retry.lua",
     REMOVE: "remove.lua",
     PURGE: "purge.lua",
+    ANNOUNCE: "announce.lua",
 }

@@ -6,11 +6,13 @@
 //! * `verbs`: the verbs of [`Broker`] that move jobs between states, each as one transaction
 //! * `leasing`: those that give leases
 //! * `inspect`: what people ask, and do by hand
+//! * `fleet`: who works
 //! * `record`: a row, read as a job
 //! * `errors`: what SQLite says, in a sentence
 
 mod errors;
 mod file;
+mod fleet;
 mod inspect;
 mod leasing;
 mod record;

@@ -1,6 +1,7 @@
 //! What is Redis's alone: outages, refusals, wake-ups, and producers in other languages. What every broker promises is
 //! proved by the conformance suite.
 
+mod fleet;
 mod leasing;
 mod outages;
 mod producers;

@@ -2,6 +2,7 @@
 //! promise writes a function and its name below (a function without its name is an error of the compiler).
 
 mod enqueueing;
+mod fleet;
 mod inspecting;
 mod leasing;
 mod settling;
@@ -63,6 +64,13 @@ macro_rules! suite {
                     jobs_that_do_not_run_are_removed,
                     a_purge_removes_what_waits,
                     what_nobody_knows_is_nowhere,
+                }
+                fleet: {
+                    a_worker_is_shown_as_it_announced_itself,
+                    a_worker_that_announces_again_is_shown_once_with_its_news,
+                    a_worker_that_falls_silent_is_gone_and_later_forgotten,
+                    a_worker_that_withdraws_is_shown_no_more,
+                    a_long_list_of_running_jobs_is_cut,
                 }
             }
         }
