@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use afresh_protocol::abi::env;
 use afresh_protocol::{ErrorRecord, Outcome, Usage};
-use afresh_queue::{AttemptRecord, Lease, RetryPolicy, Timestamp};
+use afresh_queue::{AttemptRecord, Lease, RetryPolicy, RunningJob, Timestamp};
 use afresh_sandbox::{Call, Cancel, LogLine, Reason, Report, Sandbox};
 
 use crate::registry::{Entry, Found, Registry};
@@ -91,6 +91,12 @@ impl Attempt {
             usage,
         };
         Ended { lease: self.lease, outcome, record, log, retry: terms.retry, late_us }
+    }
+
+    /// What people see of it while it runs.
+    pub fn as_running(&self) -> RunningJob {
+        let job = &self.lease.job;
+        RunningJob { job: job.id.clone(), task: job.task.clone(), queue: job.queue.clone(), since: self.now() }
     }
 
     /// The broker's time, without asking it.

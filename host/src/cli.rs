@@ -33,6 +33,7 @@ mod queue;
 mod report;
 mod run;
 mod worker;
+mod workers;
 
 pub use output::Output;
 pub use payload::Payload;
@@ -92,6 +93,7 @@ enum Verb {
     Job(job::Args),
     Dead(dead::Args),
     Queue(queue::Args),
+    Workers(workers::Args),
     Config(config::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -200,6 +202,7 @@ fn run(Cli { common, verb }: Cli) -> anyhow::Result<ExitCode> {
         Verb::Job(args) => job::run(&session()?, args),
         Verb::Dead(args) => dead::run(&session()?, args),
         Verb::Queue(args) => queue::run(&session()?, args),
+        Verb::Workers(args) => workers::run(&session()?, &args),
         Verb::Config(args) => config::run(output, args),
         Verb::Completions(args) => completions::run(args),
         Verb::Man(args) => man::run(args),

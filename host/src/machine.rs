@@ -8,6 +8,12 @@ pub fn memory() -> u64 {
     cgroup_limits().chain([machine]).min().unwrap_or(machine)
 }
 
+/// What this machine calls itself: letters, digits and dashes, at most 40 of them.
+pub fn hostname() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(40).collect()
+}
+
 /// How many threads can run at the same time.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)

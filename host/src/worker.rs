@@ -5,6 +5,7 @@
 //! * [`in_flight`]: the leases this worker holds, from lease to settlement
 //! * [`settler`]: decides what becomes of ended attempts, and settles them in batches
 //! * [`heartbeat`]: extends the leases
+//! * [`presence`]: tells people that this worker is there, and what it runs ([`board`])
 //! * [`budget`]: the memory guests may take together
 
 use std::sync::Arc;
@@ -17,21 +18,26 @@ use anyhow::Context as _;
 use tokio::sync::mpsc;
 
 use crate::attempt::{Attempt, Ended, Workshop};
+use crate::machine;
 use crate::shutdown::Shutdown;
 
 pub mod agenda;
 pub mod backoff;
+pub mod board;
 pub mod budget;
 pub mod heartbeat;
 pub mod in_flight;
+pub mod presence;
 pub mod settler;
 pub mod slots;
 pub mod turns;
 
 use agenda::Agenda;
 use backoff::Backoff;
+use board::Board;
 use heartbeat::Heartbeat;
 use in_flight::InFlight;
+use presence::Presence;
 use settler::Settler;
 use slots::Slots;
 use turns::{Served, Turns};
@@ -95,12 +101,15 @@ impl Worker {
     /// When a thread cannot be started, or the broker can never serve.
     pub async fn run(self, mut shutdown: Shutdown) -> anyhow::Result<()> {
         let (ended, arrivals) = mpsc::unbounded_channel();
-        let slots = Slots::start(self.settings.slots, self.shop.clone(), self.in_flight.clone(), ended.clone())
+        let board = Arc::new(Board::new(self.settings.slots));
+        let slots = Slots::start(self.shop.clone(), board.clone(), self.in_flight.clone(), ended.clone())
             .context("failed to start the slots' threads")?;
         let settler = Settler::new(self.broker.clone(), self.in_flight.clone(), self.agenda.clone());
         let settler = tokio::spawn(settler.run(arrivals));
         let heartbeat = Heartbeat::new(self.broker.clone(), self.in_flight.clone(), self.settings.lease);
         let heartbeat = tokio::spawn(heartbeat.run());
+        let presence = Presence::new(self.broker.clone(), self.shop.clone(), board, &self.settings);
+        let presence = tokio::spawn(presence.run(shutdown.clone()));
 
         let result = self.work(&slots, &ended, &mut shutdown).await;
 
@@ -111,6 +120,10 @@ impl Worker {
             tracing::warn!("the broker did not take the last settlements; these attempts will come back as lost");
         }
         heartbeat.abort();
+        presence.abort();
+        // It may be in the middle of an announcement, which must not come after this.
+        let _ = presence.await;
+        presence::withdraw(&*self.broker, &self.shop.worker).await;
         result
     }
 
@@ -281,9 +294,12 @@ enum Next {
 
 /// A name for this start of this process: host, process id, and a part no other start has.
 pub fn unique_name() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host: String = host.trim().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(40).collect();
-    format!("{host}-{}-{}", std::process::id(), afresh_queue::JobId::fresh().as_str()[10..].to_lowercase())
+    format!(
+        "{}-{}-{}",
+        machine::hostname(),
+        std::process::id(),
+        afresh_queue::JobId::fresh().as_str()[10..].to_lowercase()
+    )
 }
 
 /// Whether an outcome is worth a line that an operator sees by default.

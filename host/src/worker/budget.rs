@@ -68,6 +68,11 @@ impl Budget {
         }
     }
 
+    /// Bytes of the whole budget.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
     /// Bytes that are not given out.
     pub fn free(&self) -> u64 {
         self.lock().free

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender};
 use tokio::sync::mpsc;
 
+use super::board::Board;
 use super::in_flight::InFlight;
 use crate::attempt::{Attempt, Ended, Workshop};
 
@@ -25,26 +26,26 @@ pub struct Slots {
 }
 
 impl Slots {
-    /// Starts one thread a slot; each ended attempt goes to `ended`.
+    /// Starts one thread for each slot of the board; each ended attempt goes to `ended`.
     ///
     /// # Errors
     /// When the system has no thread to give.
     pub fn start(
-        count: usize,
         shop: Arc<Workshop>,
+        board: Arc<Board>,
         in_flight: Arc<InFlight>,
         ended: mpsc::UnboundedSender<Ended>,
     ) -> std::io::Result<Self> {
         // Unbounded, but never long: the worker leases no more than it has room for.
         let (attempts, waiting) = crossbeam_channel::unbounded();
-        let slot = Slot { waiting, draining: Arc::default(), shop, in_flight, ended };
-        let threads = (0..count)
+        let slot = Slot { waiting, draining: Arc::default(), shop, board, in_flight, ended };
+        let threads = (0..slot.board.slots())
             .map(|number| {
                 let slot = slot.clone();
                 std::thread::Builder::new()
                     .name(format!("afresh-slot-{number}"))
                     .stack_size(STACK)
-                    .spawn(move || slot.run())
+                    .spawn(move || slot.run(number))
             })
             .collect::<std::io::Result<_>>()?;
         Ok(Self { attempts, slot, threads })
@@ -95,16 +96,20 @@ struct Slot {
     waiting: Receiver<Attempt>,
     draining: Arc<AtomicBool>,
     shop: Arc<Workshop>,
+    board: Arc<Board>,
     in_flight: Arc<InFlight>,
     ended: mpsc::UnboundedSender<Ended>,
 }
 
 impl Slot {
-    fn run(self) {
+    fn run(self, number: usize) {
         for attempt in &self.waiting {
             let lease = attempt.lease.reference();
+            self.board.begin(number, attempt.as_running());
             // A bug of ours must cost neither the slot nor the lease: let go of, it expires, and the job comes back as lost.
-            let Ok(ended) = catch_unwind(AssertUnwindSafe(|| self.end(attempt))) else {
+            let ended = catch_unwind(AssertUnwindSafe(|| self.end(attempt)));
+            self.board.end(number);
+            let Ok(ended) = ended else {
                 tracing::error!(job = %lease.id, "the worker panicked; this is a bug in afresh, please report it");
                 self.in_flight.remove([&lease]);
                 continue;

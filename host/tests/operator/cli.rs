@@ -122,7 +122,8 @@ impl Cli {
         assert!(leased, "there is a job to lease in {}", self.url);
     }
 
-    fn on_broker<T>(&self, call: impl AsyncFn(&dyn Broker) -> T) -> T {
+    /// Asks the broker itself.
+    pub(crate) fn on_broker<T>(&self, call: impl AsyncFn(&dyn Broker) -> T) -> T {
         let url: BrokerUrl = self.url.parse().unwrap();
         tokio::runtime::Runtime::new().unwrap().block_on(async {
             let broker = afresh_queue::open(&url, Clock::Broker).await.unwrap();

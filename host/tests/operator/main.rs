@@ -2,6 +2,7 @@
 //!
 //! * `cli`: the program on a broker of its own, and a stand-in for its worker
 //! * `enqueue`, `jobs`, `dead`: what the verbs do
+//! * `workers`: who is alive
 //! * `shell`: completions and the manual
 //! * `wrong`: what they say when something is wrong
 
@@ -10,4 +11,5 @@ mod dead;
 mod enqueue;
 mod jobs;
 mod shell;
+mod workers;
 mod wrong;

@@ -9,8 +9,10 @@
 //! * `reload`: modules come, change and go while the worker runs
 //! * `refuse`: modules and settings that cannot be
 //! * `walls`: limits, the memory budget, and the terms they come from
+//! * `fleet`: what people see of workers
 //! * `footprint`: what a worker takes while it has nothing to do, and after guests that failed
 
+mod fleet;
 mod footprint;
 mod guests;
 mod leave;

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use afresh_harness::worker::Builder;
 use afresh_harness::{RedisServer, SOON, Worker, wait_until};
-use afresh_queue::{Broker, BrokerError, BrokerUrl, Client, Clock, JobId, JobOptions, JobView, NewJob, State};
+use afresh_queue::{
+    Broker, BrokerError, BrokerUrl, Client, Clock, JobId, JobOptions, JobView, NewJob, State, WorkerView,
+};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -127,6 +129,11 @@ impl Site {
     /// The job as it is now.
     pub(crate) fn job(&self, id: &JobId) -> JobView {
         self.ask(async || self.broker.job(id).await).expect("the job is kept")
+    }
+
+    /// The workers on this broker, as people see them.
+    pub(crate) fn workers(&self) -> Vec<WorkerView> {
+        self.ask(async || self.broker.workers().await)
     }
 
     /// The job's result.
