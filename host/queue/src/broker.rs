@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::checkup::Checkup;
 use crate::clock::Timestamp;
 use crate::fleet::Fleet;
 use crate::history::History;
@@ -74,7 +75,7 @@ pub enum Settled {
 
 /// A store of jobs. Batches in every verb; every method is one atomic step for each queue it touches.
 #[async_trait]
-pub trait Broker: Inspect + Fleet + Send + Sync {
+pub trait Broker: Inspect + Fleet + Checkup + Send + Sync {
     /// Where this broker is, without credentials, for the first line a worker prints.
     fn describe(&self) -> String;
 

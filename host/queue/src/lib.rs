@@ -6,6 +6,7 @@
 //! * [`policy`]: outcome and counters in, [`Settlement`] out; pure
 //! * [`broker`]: the one trait everything goes through, and [`Inspect`] for people and screens
 //! * [`fleet`]: who works, and on what
+//! * [`checkup`]: what a person should know of a broker
 //! * [`clock`]: where *now* comes from
 //! * [`url`]: where a broker is, and [`open`], which makes one of its URL
 //! * [`sqlite`]: the embedded broker
@@ -13,6 +14,7 @@
 //! * [`client`]: what a producer uses
 
 pub mod broker;
+pub mod checkup;
 pub mod client;
 pub mod clock;
 pub mod fleet;
@@ -25,6 +27,7 @@ pub mod sqlite;
 pub mod url;
 
 pub use broker::{Broker, BrokerError, Enqueued, Inspect, JobFilter, Promoted, QueueCounts, Settle, Settled};
+pub use checkup::{Checkup, Finding, Level};
 pub use client::{Client, Finished};
 pub use clock::{Clock, Timestamp};
 pub use fleet::{Fleet, RunningJob, WorkerInfo, WorkerView};

@@ -8,9 +8,10 @@
 //! * `record`: both directions between our types and what scripts take and answer
 //! * `link`: the connection, made again for ever
 //! * `news`: how an idle worker is woken
-//! * `inspect`, `fleet`: for people and screens
+//! * `inspect`, `fleet`, `checkup`: for people and screens
 //! * `errors`, `server`: what Redis can say, as sentences
 
+mod checkup;
 mod errors;
 mod fleet;
 mod inspect;

@@ -7,9 +7,11 @@
 //! * `leasing`: those that give leases
 //! * `inspect`: what people ask, and do by hand
 //! * `fleet`: who works
+//! * `checkup`: what a person should know of the file
 //! * `record`: a row, read as a job
 //! * `errors`: what SQLite says, in a sentence
 
+mod checkup;
 mod errors;
 mod file;
 mod fleet;

@@ -2,4 +2,5 @@
 //! sentence what is wrong with a file or a disk.
 
 mod files;
+mod fleet;
 mod processes;
