@@ -19,6 +19,7 @@ mod completions;
 mod config;
 mod dead;
 mod dev;
+mod doctor;
 mod enqueue;
 mod handle;
 mod inspect;
@@ -94,6 +95,7 @@ enum Verb {
     Dead(dead::Args),
     Queue(queue::Args),
     Workers(workers::Args),
+    Doctor(doctor::Args),
     Config(config::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -203,6 +205,7 @@ fn run(Cli { common, verb }: Cli) -> anyhow::Result<ExitCode> {
         Verb::Dead(args) => dead::run(&session()?, args),
         Verb::Queue(args) => queue::run(&session()?, args),
         Verb::Workers(args) => workers::run(&session()?, &args),
+        Verb::Doctor(args) => doctor::run(&session()?, args),
         Verb::Config(args) => config::run(output, args),
         Verb::Completions(args) => completions::run(args),
         Verb::Man(args) => man::run(args),

@@ -133,13 +133,26 @@ fn compile_in_child(program: &Path, wasm: &[u8]) -> anyhow::Result<Vec<u8>> {
 /// Creates the folder with access for this user only, or checks that it is so.
 fn private_folder(folder: &Path) -> anyhow::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    // Not made private now: whatever others put there before would be run as native code.
+    match not_private(folder)? {
+        Some(why) => anyhow::bail!("{why}; remove it, or name another folder with worker.cache"),
+        None => Ok(()),
+    }
+}
+
+/// Why a folder is not this user's alone; `None` where it is.
+///
+/// # Errors
+/// When it is not there, or cannot be looked at.
+pub fn not_private(folder: &Path) -> std::io::Result<Option<&'static str>> {
     let meta = fs::symlink_metadata(folder)?;
     let ours = meta.is_dir() && meta.uid() == geteuid().as_raw();
-    anyhow::ensure!(ours, "it belongs to another user, or is a link; name another folder with worker.cache");
-    // Not made private now: whatever others put there before would be run as native code.
     let private = meta.permissions().mode() & 0o077 == 0;
-    anyhow::ensure!(private, "others may look into it or write to it; remove it, or name another with worker.cache");
-    Ok(())
+    Ok(match (ours, private) {
+        (false, _) => Some("it belongs to another user, or is a link"),
+        (true, false) => Some("others may look into it or write to it"),
+        (true, true) => None,
+    })
 }
 
 /// The code in a cache file, or `None` where there is none or it was damaged.

@@ -10,7 +10,7 @@
 //! * [`registry`]: the task modules of a folder, taken up again when a file changes
 //! * [`compiler`]: compiles modules in a child process, and keeps the code
 //! * [`examples`], [`sources`]: what `afresh dev` runs, and what it watches
-//! * [`machine`]: what this machine has to give
+//! * [`machine`]: what this machine has to give; [`doctor`]: whether it is fit for work
 //! * [`setup`]: puts a worker together
 //! * [`shutdown`]: the end as a value
 //! * [`telemetry`]: logs for people and for machines
@@ -20,6 +20,7 @@ pub mod build;
 pub mod cli;
 pub mod compiler;
 pub mod config;
+pub mod doctor;
 pub mod examples;
 pub mod machine;
 pub mod registry;

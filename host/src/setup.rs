@@ -30,13 +30,24 @@ pub fn slots(config: &Config) -> usize {
 /// # Errors
 /// When this machine cannot run one.
 pub fn sandbox(config: &Config) -> anyhow::Result<Sandbox> {
-    let asked =
-        SandboxConfig { slots: slots(config), max_memory: config.limits.memory.as_u64(), ..SandboxConfig::default() };
-    let sandbox = Sandbox::new(&asked).map_err(|error| anyhow::anyhow!("failed to {error}"))?;
+    let sandbox = Sandbox::new(&sandbox_config(config)).map_err(|error| anyhow::anyhow!("failed to {error}"))?;
     if let Some(why) = sandbox.on_demand() {
         tracing::warn!("instances are made one by one, which is slower: {why}");
     }
     Ok(sandbox)
+}
+
+/// How the sandbox of a configuration is set up.
+pub fn sandbox_config(config: &Config) -> SandboxConfig {
+    SandboxConfig { slots: slots(config), max_memory: config.limits.memory.as_u64(), ..SandboxConfig::default() }
+}
+
+/// The bytes that guests may take together under a configuration.
+pub fn memory_budget(config: &Config) -> u64 {
+    match config.worker.memory_budget.as_u64() {
+        0 => machine::memory() / 100 * BUDGET_PERCENT,
+        bytes => bytes,
+    }
 }
 
 /// Everything the slots of a worker share, with the folder's modules loaded. Proves first that a module that loops for
@@ -57,11 +68,8 @@ pub fn workshop(config: &Config, tasks: &Path) -> anyhow::Result<Workshop> {
     let registry = Registry::new(tasks, compiler, config.clone());
     let changes = registry.scan().with_context(|| format!("failed to read the tasks folder {}", tasks.display()))?;
     changes.iter().for_each(registry::report);
-    let budget = match config.worker.memory_budget.as_u64() {
-        0 => machine::memory() / 100 * BUDGET_PERCENT,
-        bytes => bytes,
-    };
-    Ok(Workshop { worker: unique_name(), sandbox, registry: Arc::new(registry), budget: Budget::new(budget) })
+    let budget = Budget::new(memory_budget(config));
+    Ok(Workshop { worker: unique_name(), sandbox, registry: Arc::new(registry), budget })
 }
 
 fn cache_folder(config: &Config) -> PathBuf {

@@ -3,11 +3,13 @@
 //! * `cli`: the program on a broker of its own, and a stand-in for its worker
 //! * `enqueue`, `jobs`, `dead`: what the verbs do
 //! * `workers`: who is alive
+//! * `doctor`: what is wrong, and what to do
 //! * `shell`: completions and the manual
 //! * `wrong`: what they say when something is wrong
 
 mod cli;
 mod dead;
+mod doctor;
 mod enqueue;
 mod jobs;
 mod shell;
