@@ -139,7 +139,10 @@ impl Ended {
         let policy = shop.registry.find(&lease.job.task).policy();
         let record = AttemptRecord {
             number: lease.job.counters.starts,
-            worker: lease.previous_worker.clone().unwrap_or_else(|| shop.worker.clone()),
+            worker: lease
+                .previous_worker
+                .as_ref()
+                .map_or_else(|| shop.worker.clone(), |vanished| vanished.worker.clone()),
             module: None,
             started_at: None,
             finished_at: lease.since,
@@ -153,7 +156,7 @@ impl Ended {
 
     /// The end of an attempt whose worker vanished: `lease` was taken over from it.
     pub fn lost(lease: Lease, shop: &Workshop) -> Self {
-        let worker = lease.previous_worker.as_deref().unwrap_or("unknown");
+        let worker = lease.previous_worker.as_ref().map_or("unknown", |vanished| &vanished.worker);
         let text = format!(
             "the lease expired: worker {worker} vanished, or could not reach the broker, while it ran this attempt"
         );

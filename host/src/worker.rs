@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use afresh_protocol::OutcomeKind;
-use afresh_queue::{Broker, BrokerError, Lease, LeaseRequest};
+use afresh_queue::{Beat, Broker, BrokerError, Lease, LeaseRequest, Retention};
 use afresh_sandbox::{Cancel, Reason};
 use anyhow::Context as _;
 use tokio::sync::mpsc;
@@ -210,7 +210,7 @@ impl Worker {
     async fn promote(&self) -> Result<(), BrokerError> {
         // First: what is announced from here on is for the next round.
         self.agenda.begin_round(AT_LEAST_EVERY);
-        if let Some(next) = self.broker.promote(&self.queues).await?.next {
+        if let Some(next) = self.broker.promote(&self.queues, &Retention::default()).await?.next {
             self.agenda.at_latest(next);
         }
         Ok(())
@@ -221,11 +221,12 @@ impl Worker {
         // Our own first: after an outage, or a laptop's sleep, they may have expired while their attempts go on.
         let held = self.in_flight.leases();
         if !held.is_empty() {
+            let held: Vec<_> = held.into_iter().map(|lease| Beat { lease, begun: true }).collect();
             self.broker.extend(&held, self.settings.lease).await?;
         }
         for lease in self.broker.reap(&self.request(self.queues.clone(), MOST_REAPED)).await? {
             tracing::warn!(
-                job = %lease.job.id, task = lease.job.task, worker = lease.previous_worker.as_deref(),
+                job = %lease.job.id, task = lease.job.task, worker = lease.previous_worker.as_ref().map(|vanished| vanished.worker.as_str()),
                 "attempt lost: its lease expired"
             );
             self.in_flight.add(lease.reference(), Cancel::new());
@@ -278,6 +279,7 @@ impl Worker {
         LeaseRequest {
             queues,
             max,
+            begin: max,
             max_bytes: LEASE_BYTES,
             worker: self.shop.worker.clone(),
             duration: self.settings.lease,

@@ -10,7 +10,7 @@ use crate::policy::check_name;
 /// The most bytes a request may have when written.
 pub const MAX_SPEC_BYTES: usize = 64 * 1024;
 
-/// The most bytes a job's id or key may have.
+/// The most bytes a job's id, or a key, may have.
 pub const MAX_ID_BYTES: usize = 128;
 
 /// The priorities a job may have.
@@ -49,7 +49,7 @@ pub struct Request {
     /// Bytes of linear memory one attempt may have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
-    /// Whom or what the job is about, such as `customer:42`, for the host's rules on jobs of one key.
+    /// Whom it is for, such as `customer:42`: limits and fairness go by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// Milliseconds after which it is not worth starting any more.
@@ -92,7 +92,7 @@ impl Request {
         check_name(&self.task).map_err(|reason| format!("its task: {reason}"))?;
         self.queue.as_deref().map_or(Ok(()), check_name).map_err(|reason| format!("its queue: {reason}"))?;
         self.id.as_deref().map_or(Ok(()), check_id).map_err(|reason| format!("its id: {reason}"))?;
-        self.key.as_deref().map_or(Ok(()), check_id).map_err(|reason| format!("its key: {reason}"))?;
+        self.key.as_deref().map_or(Ok(()), check_key).map_err(|reason| format!("its key: {reason}"))?;
         if let Some(priority) = self.priority.filter(|priority| !PRIORITIES.contains(priority)) {
             let (low, high) = (PRIORITIES.start(), PRIORITIES.end());
             return Err(format!("its priority is {priority}, it must be from {low} to {high}"));
@@ -115,7 +115,20 @@ impl Request {
     }
 }
 
-/// Checks that a text can be a job's id or key: 1 to 128 of `a–z A–Z 0–9 _ - . :`.
+/// Checks that a text can be a key: 1 to 128 bytes without white space and control characters.
+///
+/// # Errors
+/// A sentence that says what is allowed.
+pub fn check_key(key: &str) -> Result<(), String> {
+    let fine = |byte: u8| byte > b' ' && byte != 0x7f;
+    if key.is_empty() || key.len() > MAX_ID_BYTES || !key.bytes().all(fine) {
+        let shown: String = key.escape_debug().take(40).collect();
+        return Err(format!("`{shown}` is not a key: it must be 1 to {MAX_ID_BYTES} bytes without white space"));
+    }
+    Ok(())
+}
+
+/// Checks that a text can be a job's id: 1 to 128 of `a–z A–Z 0–9 _ - . :`.
 ///
 /// # Errors
 /// A sentence that says what an id is.
@@ -173,7 +186,7 @@ mod tests {
             ("{\"task\":\"../a\"}", "its task: `../a` is not a name"),
             ("{\"task\":\"a\",\"queue\":\"\"}", "its queue"),
             ("{\"task\":\"a\",\"id\":\"a b\"}", "its id"),
-            ("{\"task\":\"a\",\"key\":\"\\u001b[0m\"}", "its key: `\\u{1b}[0m` is not one"),
+            ("{\"task\":\"a\",\"key\":\"\\u001b[0m\"}", "its key: `\\u{1b}[0m` is not a key"),
             ("{\"task\":\"a\",\"priority\":1001}", "from -1000 to 1000"),
             ("{\"task\":\"a\",\"max_attempts\":0}", "its max_attempts is 0"),
             ("{\"task\":\"a\",\"timeout_ms\":0}", "its timeout is 0"),

@@ -7,10 +7,13 @@ use async_trait::async_trait;
 
 use crate::checkup::Checkup;
 use crate::clock::Timestamp;
+use crate::control::Control;
+use crate::cron::Crons;
 use crate::fleet::Fleet;
 use crate::history::History;
 use crate::job::{JobId, JobView, NewJob, State};
-use crate::lease::{Lease, LeaseRef, LeaseRequest};
+use crate::lease::{Beat, Extended, Lease, LeaseRef, LeaseRequest};
+use crate::log::JobLog;
 use crate::policy::{Counters, Settlement};
 use afresh_protocol::OutcomeKind;
 
@@ -43,9 +46,9 @@ impl BrokerError {
 /// What became of one job handed to [`Broker::enqueue`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enqueued {
-    /// The job's id.
+    /// The job's id; where another job holds its unique key, that one's.
     pub id: JobId,
-    /// False where a job with this id was there already; that job is left as it was.
+    /// False where a job with this id was there already, or another holds its unique key; that job is left as it was.
     pub created: bool,
 }
 
@@ -62,6 +65,9 @@ pub struct Settle {
     pub history: History,
     /// What the newest attempt came to, for listings of the dead by kind.
     pub outcome: OutcomeKind,
+    /// Jobs that the attempt enqueued: accepted in the same step, if the settlement is carried out. In other queues than
+    /// the job's own they may appear a moment later.
+    pub jobs: Vec<NewJob>,
 }
 
 /// What became of one settlement.
@@ -75,7 +81,7 @@ pub enum Settled {
 
 /// A store of jobs. Batches in every verb; every method is one atomic step for each queue it touches.
 #[async_trait]
-pub trait Broker: Inspect + Fleet + Checkup + Send + Sync {
+pub trait Broker: Inspect + Control + Crons + Fleet + Checkup + Send + Sync {
     /// Where this broker is, without credentials, for the first line a worker prints.
     fn describe(&self) -> String;
 
@@ -93,31 +99,45 @@ pub trait Broker: Inspect + Fleet + Checkup + Send + Sync {
     /// [`BrokerError::Invalid`] (nothing was accepted) or the broker's own.
     async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, BrokerError>;
 
-    /// Hands out up to `max` jobs that are queued, highest priority first, then first in first out. Counts a start.
+    /// Hands out up to `max` jobs that are queued, highest priority first, then first in first out, or in a fair queue key
+    /// by key. Counts a start. A job that a limit or a pause keeps from starting is held, and in nobody's way; one that is
+    /// past its `expires_at` and was never started expires.
     ///
     /// # Errors
     /// The broker's own; nothing was leased, or the leases will expire as lost.
     async fn lease(&self, request: &LeaseRequest) -> Result<Vec<Lease>, BrokerError>;
 
-    /// Extends leases to `duration` from now. False for each that is no longer ours, in the same order.
+    /// Extends leases to `duration` from now, and notes which attempts have begun; in the same order.
     ///
     /// # Errors
     /// The broker's own; the leases stand as they stood.
-    async fn extend(&self, leases: &[LeaseRef], duration: Duration) -> Result<Vec<bool>, BrokerError>;
+    async fn extend(&self, leases: &[Beat], duration: Duration) -> Result<Vec<Extended>, BrokerError>;
 
-    /// Carries settlements out, each only if its token is still the job's; in the same order.
+    /// Waits until somebody asks to cancel running jobs; answers their leases, whoever holds them. May answer none: then
+    /// something may have been missed, and [`Broker::extend`] knows. Answers as soon as it is called where requests are
+    /// waiting.
+    async fn cancellations(&self) -> Vec<LeaseRef>;
+
+    /// Notes how far attempts are and what they logged, each only if its token is still the job's.
+    ///
+    /// # Errors
+    /// The broker's own. Noting the same again is harmless: a line is known by its number.
+    async fn note(&self, notes: &[Note]) -> Result<(), BrokerError>;
+
+    /// Carries settlements out, each only if its token is still the job's; in the same order. A job that somebody asked to
+    /// cancel does not run again: instead of being retried or released it is cancelled.
     ///
     /// # Errors
     /// The broker's own. Settling the same again is harmless: what was carried out answers [`Settled::Stale`].
     async fn settle(&self, settlements: &[Settle]) -> Result<Vec<Settled>, BrokerError>;
 
-    /// Moves scheduled jobs whose time has come to queued, the earliest first, and removes records whose time to live is
-    /// over (a time that is now has come). Answers how
-    /// many moved, and how long until the next scheduled job or expiring lease of these queues.
+    /// Makes available what has become due (a time that is now has come): the jobs of periodic ones, scheduled jobs, the
+    /// earliest first, and jobs that a limit held. Expires jobs that were not started in time, and removes records whose time to live is over. Answers
+    /// how many scheduled jobs moved, and how long until there is something to do in these queues again.
     ///
     /// # Errors
     /// The broker's own.
-    async fn promote(&self, queues: &[String]) -> Result<Promoted, BrokerError>;
+    async fn promote(&self, queues: &[String], retention: &Retention) -> Result<Promoted, BrokerError>;
 
     /// Takes over leases that have expired, at most `max`: each with a new token for `worker` and `duration`, without
     /// counting a start, with the vanished worker in [`Lease::previous_worker`]. The caller decides and settles them as
@@ -132,12 +152,39 @@ pub trait Broker: Inspect + Fleet + Checkup + Send + Sync {
     async fn wait(&self, queues: &[String], at_most: Duration);
 }
 
+/// How far an attempt is, and what it logged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Note {
+    /// The lease under which it runs.
+    pub lease: LeaseRef,
+    /// From 0 to 1; `None` leaves it as it was.
+    pub progress: Option<f64>,
+    /// Lines to add to the job's, whose oldest go where there is no room.
+    pub log: JobLog,
+}
+
+/// How long dead jobs are kept, in each queue; the oldest go first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// For so long.
+    pub dead_for: Duration,
+    /// While their payloads and histories together have at most so many bytes.
+    pub dead_bytes: u64,
+}
+
+impl Default for Retention {
+    /// 90 days, 1 GiB.
+    fn default() -> Self {
+        Self { dead_for: Duration::from_secs(90 * 24 * 3600), dead_bytes: 1 << 30 }
+    }
+}
+
 /// What [`Broker::promote`] found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Promoted {
     /// Jobs that are queued now.
     pub moved: usize,
-    /// How long until the next scheduled job is due or the next lease expires; `None` if there is neither.
+    /// How long until a scheduled, held or periodic job is due, a job or a lease expires; `None` if there is nothing to wait for.
     pub next: Option<Duration>,
 }
 
@@ -152,6 +199,8 @@ pub struct JobFilter {
     pub state: Option<State>,
     /// Whose newest attempt came to this.
     pub outcome: Option<OutcomeKind>,
+    /// Dead with an error of this [fingerprint](crate::fingerprint).
+    pub fingerprint: Option<String>,
     /// At most so many, newest first.
     pub limit: usize,
 }
@@ -163,8 +212,10 @@ pub struct QueueCounts {
     pub queue: String,
     /// Jobs that wait for their time.
     pub scheduled: u64,
-    /// Jobs that wait for a worker.
+    /// Jobs that wait for a worker, held ones included.
     pub queued: u64,
+    /// Of those, jobs that a limit or a pause keeps from starting.
+    pub held: u64,
     /// Jobs under a lease.
     pub running: u64,
     /// Jobs that succeeded and are still kept.
@@ -173,8 +224,40 @@ pub struct QueueCounts {
     pub dead: u64,
     /// Cancelled jobs that are still kept.
     pub cancelled: u64,
+    /// Jobs that were not started in time and are still kept.
+    pub expired: u64,
     /// Since when the job that is next to be leased is due.
     pub oldest_queued_at: Option<Timestamp>,
+}
+
+/// Dead jobs that failed alike: of one task, one kind and one [fingerprint](crate::fingerprint).
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Failures {
+    /// The task.
+    pub task: String,
+    /// What the last attempt came to.
+    pub kind: OutcomeKind,
+    /// The fingerprint of its error; empty where there is none.
+    pub fingerprint: String,
+    /// How many there are.
+    pub jobs: u64,
+    /// The one that died last.
+    pub newest: JobId,
+    /// When it died.
+    pub newest_at: Timestamp,
+    /// Its error's message.
+    pub message: String,
+}
+
+/// What became of a request to cancel a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// It is cancelled.
+    Done,
+    /// It runs; its worker was asked to end the attempt, and does within milliseconds.
+    Asked,
+    /// It has ended, or there is none.
+    Refused,
 }
 
 /// For people and screens: looking, and the few things a person may do by hand. Where one id is in several queues, the
@@ -193,16 +276,24 @@ pub trait Inspect {
     /// The result of a job that succeeded, while it is kept.
     async fn result(&self, id: &JobId) -> Result<Option<Vec<u8>>, BrokerError>;
 
+    /// The newest lines that a job's attempts have logged, oldest first; none for a job that is not there.
+    async fn log(&self, id: &JobId) -> Result<JobLog, BrokerError>;
+
+    /// The dead jobs that match, in groups that failed alike, the largest first (then by task, kind and fingerprint); at
+    /// most the filter's limit of groups.
+    async fn failures(&self, filter: &JobFilter) -> Result<Vec<Failures>, BrokerError>;
+
     /// The jobs that match, newest first: by the time they were accepted, then by id and queue, all downwards.
     async fn jobs(&self, filter: &JobFilter) -> Result<Vec<JobView>, BrokerError>;
 
     /// Every queue that ever had a job, by name.
     async fn queues(&self) -> Result<Vec<QueueCounts>, BrokerError>;
 
-    /// Cancels jobs that are scheduled or queued. False for each that is not (unknown, running, or ended).
-    async fn cancel(&self, ids: &[JobId]) -> Result<Vec<bool>, BrokerError>;
+    /// Cancels jobs: one that is scheduled or queued at once; of one that runs, its worker is told to end the attempt.
+    async fn cancel(&self, ids: &[JobId]) -> Result<Vec<Cancelled>, BrokerError>;
 
-    /// Queues dead or cancelled jobs again, to run now, with fresh counters and their history. False for each that is neither.
+    /// Queues dead, cancelled or expired jobs again, to run now, with fresh counters and their history, and never to expire.
+    /// False for each that is neither.
     async fn retry(&self, ids: &[JobId]) -> Result<Vec<bool>, BrokerError>;
 
     /// Removes jobs that are not running, with their results. False for each that is unknown or running.

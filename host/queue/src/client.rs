@@ -3,21 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::broker::{Broker, BrokerError, Enqueued};
 use crate::clock::Clock;
-use crate::job::{DEFAULT_MAX_PAYLOAD, JobId, JobView, NewJob};
+use crate::job::{DEFAULT_MAX_PAYLOAD, JobId, NewJob};
 use crate::url::{self, BrokerUrl};
+use crate::watch::{self, Finished, Watch};
 
 /// The most jobs one call to the broker carries.
 const CHUNK_JOBS: usize = 1_000;
 
 /// The most payload bytes one call to the broker carries, one job whatever its size.
 const CHUNK_BYTES: usize = 8 * 1024 * 1024;
-
-/// How long [`Client::wait_for_result`] waits between two looks: from the first, doubling, to the last.
-const LOOK_EVERY: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(200));
 
 /// A producer's hand on a broker. Cheap to clone.
 ///
@@ -36,15 +32,6 @@ const LOOK_EVERY: (Duration, Duration) = (Duration::from_millis(2), Duration::fr
 pub struct Client {
     broker: Arc<dyn Broker>,
     max_payload: usize,
-}
-
-/// A job that has ended, as [`Client::wait_for_result`] found it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Finished {
-    /// The job; its state says how it ended.
-    pub job: JobView,
-    /// The task's reply, where the job succeeded.
-    pub reply: Option<Vec<u8>>,
 }
 
 impl Client {
@@ -107,24 +94,12 @@ impl Client {
     /// # Errors
     /// [`BrokerError::Invalid`] if there is no such job (any more); else the broker's own.
     pub async fn wait_for_result(&self, id: &JobId, timeout: Duration) -> Result<Option<Finished>, BrokerError> {
-        let deadline = Instant::now() + timeout;
-        let mut pause = LOOK_EVERY.0;
-        loop {
-            let Some(job) = self.broker.job(id).await? else {
-                return Err(BrokerError::Invalid(format!(
-                    "there is no job {id}: it was never enqueued, or is no longer kept"
-                )));
-            };
-            if job.state.is_terminal() {
-                return Ok(Some(Finished { reply: self.broker.result(id).await?, job }));
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(None);
-            }
-            tokio::time::sleep(pause.min(left)).await;
-            pause = (pause * 2).min(LOOK_EVERY.1);
-        }
+        watch::wait(&*self.broker, id, timeout).await
+    }
+
+    /// Watches a job: as [`Client::wait_for_result`], with its progress and its log meanwhile.
+    pub fn watch(&self, id: &JobId) -> Watch {
+        Watch::new(self.broker.clone(), id.clone())
     }
 }
 

@@ -1,22 +1,20 @@
 //! A job: a request to run a task with a payload. Its options, its states, and the JSON that people and programs see.
 
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use afresh_protocol::enqueue::{MAX_ID_BYTES, PRIORITIES};
 use afresh_protocol::policy::check_name;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::history::{AttemptRecord, History};
 use crate::policy::Counters;
+use crate::unique::{Unique, check_key};
 
 /// The queue of a job that names none.
 pub const DEFAULT_QUEUE: &str = "default";
-
-/// The most bytes an id may have.
-pub const MAX_ID_BYTES: usize = 128;
 
 /// The most bytes a payload may have where nobody says otherwise: 1 MiB.
 pub const DEFAULT_MAX_PAYLOAD: usize = 1024 * 1024;
@@ -26,9 +24,6 @@ pub const PAYLOAD_CEILING: usize = 256 * 1024 * 1024;
 
 /// The end of time, 2200: later instants are slips of the pen, and need more digits than a broker's index has.
 pub const LATEST_RUN_AT: Timestamp = Timestamp(7_258_118_400_000_000);
-
-/// The priorities a job may have.
-pub const PRIORITIES: RangeInclusive<i32> = -1000..=1000;
 
 /// A job's identity: a fresh ULID, or the producer's own word, which makes enqueueing idempotent.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -121,6 +116,12 @@ pub struct NewJob {
     pub run_at: Option<Timestamp>,
     /// What this job asks for.
     pub options: JobOptions,
+    /// Whom it is for, such as `customer:42`: limits and fairness go by it.
+    pub key: Option<String>,
+    /// Not to be accepted while another job holds this unique key.
+    pub unique: Option<Unique>,
+    /// If it has not started by then, it expires. By the broker's clock.
+    pub expires_at: Option<Timestamp>,
 }
 
 impl NewJob {
@@ -133,6 +134,9 @@ impl NewJob {
             payload: payload.into(),
             run_at: None,
             options: JobOptions::default(),
+            key: None,
+            unique: None,
+            expires_at: None,
         }
     }
 
@@ -164,6 +168,27 @@ impl NewJob {
         self
     }
 
+    /// The same job for this key.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// The same job, as the only one with a key.
+    #[must_use]
+    pub fn unique(mut self, unique: Unique) -> Self {
+        self.unique = Some(unique);
+        self
+    }
+
+    /// The same job, to expire if it has not started by then.
+    #[must_use]
+    pub fn expires_at(mut self, at: Timestamp) -> Self {
+        self.expires_at = Some(at);
+        self
+    }
+
     /// Checks that any broker can accept this job, with a payload of at most `max_payload` bytes (and never more than
     /// [`PAYLOAD_CEILING`]).
     ///
@@ -173,7 +198,8 @@ impl NewJob {
         self.check(max_payload.min(PAYLOAD_CEILING)).map_err(|reason| format!("job {}: {reason}", self.id))
     }
 
-    fn check(&self, max_payload: usize) -> Result<(), String> {
+    /// The same, in a fragment that names no job.
+    pub(crate) fn check(&self, max_payload: usize) -> Result<(), String> {
         check_name(&self.task).map_err(|reason| format!("its task: {reason}"))?;
         check_name(&self.queue).map_err(|reason| format!("its queue: {reason}"))?;
         if self.payload.len() > max_payload {
@@ -182,10 +208,18 @@ impl NewJob {
                 self.payload.len()
             ));
         }
-        if let Some(at) = self.run_at
-            && at > LATEST_RUN_AT
-        {
-            return Err(format!("it is to run at {at}, the latest is {LATEST_RUN_AT}"));
+        for (what, at) in [("run", self.run_at), ("expire", self.expires_at)] {
+            if let Some(at) = at
+                && at > LATEST_RUN_AT
+            {
+                return Err(format!("it is to {what} at {at}, the latest is {LATEST_RUN_AT}"));
+            }
+        }
+        if let Some(key) = &self.key {
+            check_key(key).map_err(|reason| format!("its key: {reason}"))?;
+        }
+        if let Some(unique) = &self.unique {
+            unique.check()?;
         }
         self.options.check()
     }
@@ -324,6 +358,18 @@ pub struct JobView {
     pub max_attempts: Option<u32>,
     /// How many attempts that count were started.
     pub attempts_started: u32,
+    /// Whom it is for.
+    pub key: Option<String>,
+    /// The unique key it was enqueued with.
+    pub unique_key: Option<String>,
+    /// When it expires, if it has not started by then.
+    pub expires_at: Option<Timestamp>,
+    /// The limit or pause that keeps it from starting: `task:NAME` or `key:KEY`.
+    pub held_by: Option<String>,
+    /// How far its newest attempt is, or came, from 0 to 1.
+    pub progress: Option<f64>,
+    /// Whether it runs, and its worker was asked to end it.
+    pub cancelling: bool,
     /// The newest attempts, newest first.
     pub attempts: Vec<AttemptRecord>,
     /// Length of the result that is kept.

@@ -18,7 +18,16 @@ pub struct Lease {
     /// When it was given, by the broker's clock.
     pub since: Timestamp,
     /// Who held the lease before, where this one was taken from a worker that vanished.
-    pub previous_worker: Option<String>,
+    pub previous_worker: Option<Vanished>,
+}
+
+/// Who held a lease that expired.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vanished {
+    /// The worker.
+    pub worker: String,
+    /// Whether the attempt is known to have begun: not where the job was only held ahead of the worker's slots.
+    pub begun: bool,
 }
 
 impl Lease {
@@ -46,10 +55,32 @@ pub struct LeaseRequest {
     pub queues: Vec<String>,
     /// At most so many jobs.
     pub max: usize,
+    /// So many of them begin at once; the others are held ahead.
+    pub begin: usize,
     /// At most so many bytes of payloads and histories (the first job is given whatever its size).
     pub max_bytes: usize,
     /// Who asks: unique to one start of one worker process.
     pub worker: String,
     /// How long the lease is to last.
     pub duration: Duration,
+}
+
+/// A lease that is to be extended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Beat {
+    /// The lease.
+    pub lease: LeaseRef,
+    /// Whether its attempt has begun.
+    pub begun: bool,
+}
+
+/// What became of a lease that was to be extended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extended {
+    /// It is ours for longer.
+    Held,
+    /// It is, and somebody asked to cancel the job: the attempt is to be ended.
+    Cancelling,
+    /// It is no longer ours.
+    Lost,
 }

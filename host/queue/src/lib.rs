@@ -2,9 +2,14 @@
 //!
 //! * [`job`]: a request to run a task, its states, and the JSON that people see
 //! * [`history`]: the bounded record of a job's attempts
+//! * [`fingerprint`]: what failures have in common
 //! * [`lease`]: the right to run a job until an instant, fenced by a token
+//! * [`unique`]: unique jobs
+//! * [`log`]: the bounded record of what a job's attempts logged
 //! * [`policy`]: outcome and counters in, [`Settlement`] out; pure
 //! * [`broker`]: the one trait everything goes through, and [`Inspect`] for people and screens
+//! * [`control`]: what holds jobs back: limits, pauses, and keys that take turns
+//! * [`cron`], [`schedule`]: periodic jobs, and when they are due
 //! * [`fleet`]: who works, and on what
 //! * [`checkup`]: what a person should know of a broker
 //! * [`clock`]: where *now* comes from
@@ -12,27 +17,44 @@
 //! * [`sqlite`]: the embedded broker
 //! * [`redis`]: the broker for production and for more than one machine
 //! * [`client`]: what a producer uses
+//! * [`watch`]: waiting for a job, and seeing what it does meanwhile
 
 pub mod broker;
 pub mod checkup;
 pub mod client;
 pub mod clock;
+pub mod control;
+pub mod cron;
+pub mod fingerprint;
 pub mod fleet;
 pub mod history;
 pub mod job;
 pub mod lease;
+pub mod log;
 pub mod policy;
 pub mod redis;
+pub mod schedule;
 pub mod sqlite;
+pub mod unique;
 pub mod url;
+pub mod watch;
 
-pub use broker::{Broker, BrokerError, Enqueued, Inspect, JobFilter, Promoted, QueueCounts, Settle, Settled};
+pub use broker::{
+    Broker, BrokerError, Cancelled, Enqueued, Failures, Inspect, JobFilter, Note, Promoted, QueueCounts, Retention,
+    Settle, Settled,
+};
 pub use checkup::{Checkup, Finding, Level};
-pub use client::{Client, Finished};
+pub use client::Client;
 pub use clock::{Clock, Timestamp};
+pub use control::{Control, Limit, QueueRules, Rate, Rule, Scope};
+pub use cron::{Cron, CronView, Crons, Missed};
 pub use fleet::{Fleet, RunningJob, WorkerInfo, WorkerView};
 pub use history::{AttemptRecord, History};
 pub use job::{Job, JobId, JobOptions, JobView, NewJob, State};
-pub use lease::{Lease, LeaseRef, LeaseRequest};
+pub use lease::{Beat, Extended, Lease, LeaseRef, LeaseRequest, Vanished};
+pub use log::{JobLog, LoggedLine};
 pub use policy::{Counters, RetryPolicy, Settlement};
+pub use schedule::Schedule;
+pub use unique::{Unique, UniqueScope};
 pub use url::{BrokerUrl, open};
+pub use watch::{Finished, Moment, Watch};

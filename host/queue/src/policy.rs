@@ -14,7 +14,20 @@ pub struct Counters {
     pub failures: u32,
     /// Waits that cost no attempt: snoozes, and missing or bad modules. Bounded too, so that no job waits for ever.
     pub waits: u32,
+    /// Attempts that had begun when their worker vanished.
+    pub lost: u32,
 }
+
+impl Counters {
+    /// The same with one more attempt that took its worker down, if it had begun.
+    #[must_use]
+    pub fn lose(self, begun: bool) -> Self {
+        Self { lost: self.lost.saturating_add(u32::from(begun)), ..self }
+    }
+}
+
+/// How long expired jobs are kept: a day, as cancelled ones are.
+pub const KEEP_EXPIRED: Duration = KEEP_CANCELLED;
 
 /// How long cancelled jobs are kept: a day, so that a person still finds what was cancelled.
 pub const KEEP_CANCELLED: Duration = Duration::from_secs(24 * 3600);
@@ -59,12 +72,15 @@ pub struct RetryPolicy {
     pub factor: f64,
     /// How many waits that cost no attempt (snoozes, bad modules) a job may have.
     pub max_waits: u32,
+    /// How many attempts may take their worker down (or be lost with it), whatever `max_attempts` says: a job that kills
+    /// its worker shall not go round the fleet.
+    pub max_lost: u32,
     /// How long the result of a job that succeeded is kept.
     pub keep_result: Duration,
 }
 
 impl Default for RetryPolicy {
-    /// Twenty-five attempts from 1 s to 1 h apart (about 17 hours in all), 100 waits, results kept for an hour.
+    /// Twenty-five attempts from 1 s to 1 h apart (about 17 hours in all), 100 waits, 3 lost workers, results kept for an hour.
     fn default() -> Self {
         Self {
             max_attempts: 25,
@@ -72,6 +88,7 @@ impl Default for RetryPolicy {
             max_backoff: Duration::from_secs(3600),
             factor: 2.0,
             max_waits: 100,
+            max_lost: 3,
             keep_result: Duration::from_secs(3600),
         }
     }
@@ -79,7 +96,7 @@ impl Default for RetryPolicy {
 
 impl RetryPolicy {
     /// What becomes of a job whose attempt ended in `outcome`, and its counters from then on. `counters.starts` counts
-    /// the attempt that has just ended.
+    /// the attempt that has just ended, and `counters.lost` as well if it is lost after it had begun ([`Counters::lose`]).
     pub fn decide(&self, outcome: Outcome, counters: Counters, random: &mut impl Rng) -> (Settlement, Counters) {
         let unspent = Counters { starts: counters.starts.saturating_sub(1), ..counters };
         let failed = Counters { failures: counters.failures.saturating_add(1), ..counters };
@@ -92,7 +109,7 @@ impl RetryPolicy {
             Outcome::Snoozed(_) | Outcome::BadModule(_) if waited.waits > self.max_waits => (Settlement::Bury, waited),
             Outcome::Snoozed(delay) => (Settlement::Retry { delay: delay.min(MAX_DELAY) }, waited),
             Outcome::BadModule(_) => (Settlement::Retry { delay: self.backoff(waited.waits, None, random) }, waited),
-            _ if failed.starts >= self.max_attempts => (Settlement::Bury, failed),
+            _ if failed.starts >= self.max_attempts || failed.lost >= self.max_lost => (Settlement::Bury, failed),
             Outcome::Failed { retry_after, .. } => {
                 (Settlement::Retry { delay: self.backoff(failed.failures, retry_after, random) }, failed)
             }
@@ -209,7 +226,7 @@ mod tests {
         ) {
             let mut random = StdRng::seed_from_u64(seed);
             let policy = RetryPolicy { max_attempts: u32::MAX, ..policy };
-            let counters = Counters { starts: 1, failures, waits: 0 };
+            let counters = Counters { starts: 1, failures, ..Counters::default() };
             let failed = outcome(OutcomeKind::Failed, asked);
             let (settlement, after) = policy.decide(failed, counters, &mut random);
             let Settlement::Retry { delay } = settlement else { panic!("{settlement:?}") };
@@ -239,13 +256,32 @@ mod tests {
         }
 
         #[test]
+        fn a_job_takes_no_more_workers_down_than_it_may(policy in policies(), max_lost in 1..9_u32, seed: u64) {
+            let policy = RetryPolicy { max_attempts: u32::MAX, max_lost, ..policy };
+            let mut random = StdRng::seed_from_u64(seed);
+            let mut counters = Counters::default();
+            for lost in 1.. {
+                counters.starts += 1;
+                // One that was only held ahead of the slots is lost as well, and took nobody down.
+                let begun = lost % 3 != 0;
+                counters = counters.lose(begun);
+                let (settlement, after) = policy.decide(outcome(OutcomeKind::Lost, None), counters, &mut random);
+                prop_assert_eq!(settlement == Settlement::Bury, counters.lost == max_lost);
+                if settlement == Settlement::Bury {
+                    return Ok(());
+                }
+                counters = after;
+            }
+        }
+
+        #[test]
         fn a_snooze_lasts_as_long_as_it_was_asked_for(policy in policies(), asked in spans(), seed: u64) {
             let policy = RetryPolicy { max_waits: 1, ..policy };
             let counters = Counters { starts: 1, ..Counters::default() };
             let snooze = outcome(OutcomeKind::Snoozed, Some(asked));
             let (settlement, after) = policy.decide(snooze, counters, &mut StdRng::seed_from_u64(seed));
             prop_assert_eq!(settlement, Settlement::Retry { delay: asked.min(MAX_DELAY) });
-            prop_assert_eq!(after, Counters { starts: 0, failures: 0, waits: 1 });
+            prop_assert_eq!(after, Counters { waits: 1, ..Counters::default() });
         }
     }
 
@@ -254,7 +290,7 @@ mod tests {
         let policy = RetryPolicy { max_attempts: u32::MAX, ..RetryPolicy::default() };
         let mut random = StdRng::seed_from_u64(7);
         let mut delays = |failures| -> Vec<Duration> {
-            let counters = Counters { starts: 1, failures, waits: 0 };
+            let counters = Counters { starts: 1, failures, ..Counters::default() };
             let mut delay = || match policy.decide(outcome(OutcomeKind::Trapped, None), counters, &mut random).0 {
                 Settlement::Retry { delay } => delay,
                 other => panic!("{other:?}"),

@@ -4,7 +4,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use afresh_queue::{Broker, BrokerError, JobFilter, JobId};
+use afresh_queue::{Broker, BrokerError, Cancelled, JobFilter, JobId};
 use serde::Serialize;
 
 use super::handle::Handle;
@@ -62,7 +62,10 @@ impl Act {
 
     async fn carry_out(self, broker: &dyn Broker, ids: &[JobId]) -> Result<Vec<bool>, BrokerError> {
         match self {
-            Self::Cancel => broker.cancel(ids).await,
+            Self::Cancel => {
+                let answers = broker.cancel(ids).await?;
+                Ok(answers.into_iter().map(|answer| answer != Cancelled::Refused).collect())
+            }
             Self::Retry => broker.retry(ids).await,
             Self::Remove => broker.remove(ids).await,
         }

@@ -155,6 +155,12 @@ mod tests {
             payload_bytes: 2048,
             max_attempts: Some(1),
             attempts_started: 1,
+            key: None,
+            unique_key: None,
+            expires_at: None,
+            held_by: None,
+            progress: None,
+            cancelling: false,
             attempts: vec![AttemptRecord {
                 number: 1,
                 worker: "w".into(),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use afresh_queue::{Broker, BrokerError};
+use afresh_queue::{Beat, Broker, BrokerError, Extended};
 use afresh_sandbox::Reason;
 use tokio::time::MissedTickBehavior;
 
@@ -49,10 +49,15 @@ impl Heartbeat {
         if leases.is_empty() {
             return Ok(());
         }
-        let extended = self.broker.extend(&leases, self.lease).await?;
-        for (lease, _) in leases.iter().zip(extended).filter(|(_, ours)| !ours) {
-            // Settled between the question and the answer, or lost; only in the second case is it still held.
-            self.in_flight.cancel(lease, Reason::LeaseLost);
+        let beats: Vec<_> = leases.iter().map(|lease| Beat { lease: lease.clone(), begun: true }).collect();
+        let extended = self.broker.extend(&beats, self.lease).await?;
+        for (lease, extended) in leases.iter().zip(extended) {
+            match extended {
+                Extended::Held => {}
+                Extended::Cancelling => self.in_flight.cancel(lease, Reason::Cancelled),
+                // Settled between the question and the answer, or lost; only in the second case is it still held.
+                Extended::Lost => self.in_flight.cancel(lease, Reason::LeaseLost),
+            }
         }
         Ok(())
     }

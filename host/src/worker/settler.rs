@@ -55,7 +55,7 @@ impl Settler {
         if !traceless {
             history.push(record);
         }
-        Settle { lease: reference, settlement, counters, history, outcome: kind }
+        Settle { lease: reference, settlement, counters, history, outcome: kind, jobs: Vec::new() }
     }
 
     /// Writes settlements, for as long as it takes. Repeating one that was carried out is harmless: it is stale then.

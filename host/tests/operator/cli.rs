@@ -178,6 +178,7 @@ async fn settle_next(broker: &dyn Broker, outcome: &Outcome) -> bool {
     let request = LeaseRequest {
         queues: vec!["default".to_owned()],
         max: 1,
+        begin: 1,
         max_bytes: 1 << 20,
         worker: HOSTILE.to_owned(),
         duration: Duration::from_secs(60),
@@ -199,7 +200,8 @@ async fn settle_next(broker: &dyn Broker, outcome: &Outcome) -> bool {
         _ => Settlement::Bury,
     };
     let counters = Counters { starts: lease.job.counters.starts, ..Counters::default() };
-    let settle = Settle { lease: lease.reference(), settlement, counters, history, outcome: outcome.kind() };
+    let settle =
+        Settle { lease: lease.reference(), settlement, counters, history, outcome: outcome.kind(), jobs: Vec::new() };
     broker.settle(&[settle]).await.unwrap();
     true
 }

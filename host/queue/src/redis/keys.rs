@@ -1,5 +1,6 @@
-//! The name of every key, in one place; no script and no other file spells one. All keys of a queue carry its name as
-//! the hash tag, so that a queue lives on one slot of a cluster. What each key holds is in `docs/queue-protocol.md`.
+//! The name of every key that this program spells; scripts are given the queue's and add the same names
+//! (`scripts/common.lua`). All keys of a queue carry its name as the hash tag, so that a queue lives on one slot of a
+//! cluster. What each key holds is in `docs/queue-protocol.md`.
 
 use crate::job::JobId;
 
@@ -12,8 +13,8 @@ pub(super) const WORKERS: [&str; 2] = ["afresh:workers:{workers}", "afresh:worke
 /// What [`super::RedisBroker`] writes to find out whether it may write.
 pub(super) const CHECK: &str = "afresh:check";
 
-/// What [`super::link`] subscribes to: the wake channels of all queues.
-pub(super) const WAKE_PATTERN: &str = "afresh:{*}:wake";
+/// What [`super::link`] subscribes to: the wake channels of all queues, and those that ask to cancel running jobs.
+pub(super) const CHANNELS: [&str; 2] = ["afresh:{*}:wake", "afresh:{*}:cancel"];
 
 /// The keys of one queue.
 pub(super) struct Keys {
@@ -25,15 +26,44 @@ impl Keys {
         Self { queue: queue.to_owned() }
     }
 
-    /// What `enqueue` is given: job · queued · scheduled · seq · wake.
-    pub(super) fn for_enqueue(&self) -> [String; 5] {
-        ["job", "queued", "scheduled", "seq", "wake"].map(|name| self.key(name))
+    /// What every script is given: the queue, of which all other keys are made.
+    pub(super) fn queue(&self) -> String {
+        format!("afresh:{{{}}}", self.queue)
     }
 
-    /// What every other script is given: the five of `enqueue`, then running · succeeded · dead · cancelled.
-    pub(super) fn all(&self) -> [String; 9] {
-        ["job", "queued", "scheduled", "seq", "wake", "running", "succeeded", "dead", "cancelled"]
-            .map(|name| self.key(name))
+    /// The rules of its limits, by name.
+    pub(super) fn limits(&self) -> String {
+        self.key("limits")
+    }
+
+    /// How many jobs run under each limit.
+    pub(super) fn busy(&self) -> String {
+        self.key("busy")
+    }
+
+    /// The sorted set of all held jobs.
+    pub(super) fn all_held(&self) -> String {
+        self.key("held")
+    }
+
+    /// The sorted set of the jobs that one limit holds.
+    pub(super) fn held(&self, limit: &str) -> String {
+        self.key(&format!("held:{limit}"))
+    }
+
+    /// What is kept of its periodic jobs, by name.
+    pub(super) fn cron(&self) -> String {
+        self.key("cron")
+    }
+
+    /// When they are due next.
+    pub(super) fn cron_due(&self) -> String {
+        self.key("cron-due")
+    }
+
+    /// Whether the queue is fair, and the turns that were leased last.
+    pub(super) fn fair(&self) -> String {
+        self.key("fair")
     }
 
     /// The hash that is a job's record.
@@ -52,13 +82,27 @@ impl Keys {
     }
 
     fn key(&self, name: &str) -> String {
-        format!("afresh:{{{}}}:{name}", self.queue)
+        format!("{}:{name}", self.queue())
     }
 }
 
-/// The queue whose wake channel this is.
-pub(super) fn queue_of_wake(channel: &[u8]) -> Option<&str> {
-    std::str::from_utf8(channel).ok()?.strip_prefix("afresh:{")?.strip_suffix("}:wake")
+/// What a channel is for, and its queue.
+pub(super) fn channel(name: &[u8]) -> Option<(Channel, &str)> {
+    let (queue, kind) = std::str::from_utf8(name).ok()?.strip_prefix("afresh:{")?.rsplit_once("}:")?;
+    match kind {
+        "wake" => Some((Channel::Wake, queue)),
+        "cancel" => Some((Channel::Cancel, queue)),
+        _ => None,
+    }
+}
+
+/// What a message in a channel is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Channel {
+    /// There may be something to do in the queue.
+    Wake,
+    /// A running job of the queue is to be cancelled: its id, a space, its token.
+    Cancel,
 }
 
 #[cfg(test)]
@@ -66,10 +110,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wake_channel_names_its_queue() {
-        let [.., wake] = Keys::of("mail.v2").for_enqueue();
-        assert_eq!(wake, "afresh:{mail.v2}:wake");
-        assert_eq!(queue_of_wake(wake.as_bytes()), Some("mail.v2"));
-        assert_eq!(queue_of_wake(b"afresh:{mail.v2}:queued"), None);
+    fn a_channel_names_its_queue() {
+        assert_eq!(channel(b"afresh:{mail.v2}:wake"), Some((Channel::Wake, "mail.v2")));
+        assert_eq!(channel(b"afresh:{mail.v2}:cancel"), Some((Channel::Cancel, "mail.v2")));
+        assert_eq!(channel(b"afresh:{mail.v2}:queued"), None);
+    }
+
+    /// The scripts make keys of the queue's, as `K.name`; what this file spells must be among them.
+    #[test]
+    fn scripts_and_this_file_spell_the_same_names() {
+        let common = include_str!("scripts/common.lua").to_owned() + include_str!("scripts/cron.lua");
+        let keys = Keys::of("q");
+        assert_eq!(keys.queue(), "afresh:{q}");
+        for (key, spelled) in [
+            (keys.limits(), "K.limits"),
+            (keys.busy(), "K.busy"),
+            (keys.all_held(), "K.held"),
+            (keys.held("task:t"), "K['held:' .. name]"),
+            (keys.fair(), "K.fair"),
+            (keys.cron(), "K.cron"),
+            (keys.cron_due(), "K['cron-due']"),
+            (keys.index(crate::State::Queued), "K.queued"),
+            (keys.index(crate::State::Scheduled), "K.scheduled"),
+            (keys.index(crate::State::Running), "K.running"),
+        ] {
+            let name = key.strip_prefix("afresh:{q}:").unwrap().split(':').next().unwrap();
+            assert!(spelled.contains(name) && common.contains(spelled), "{key} is not {spelled}");
+        }
+        assert!(common.contains("KEYS[1] .. ':' .. name") && common.contains("KEYS[1] .. ':job:' .. id"));
+        assert_eq!(keys.record("1"), "afresh:{q}:job:1");
     }
 }

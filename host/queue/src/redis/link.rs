@@ -15,8 +15,9 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::errors::broker_error;
-use super::keys::{WAKE_PATTERN, queue_of_wake};
+use super::keys::{CHANNELS, Channel, channel};
 use super::news::News;
+use super::requests::Requests;
 use crate::broker::BrokerError;
 
 /// How long a server may take to answer. Longer than a hiccup of its disk, shorter than a lease. A call that ran into
@@ -35,6 +36,7 @@ pub(super) struct Link {
     client: Client,
     place: String,
     news: Arc<News>,
+    requests: Arc<Requests>,
     state: Mutex<State>,
     /// How often connecting was tried. Callers that waited for somebody else's failed try share its error, instead of
     /// each trying in turn.
@@ -56,14 +58,14 @@ struct State {
 
 impl Link {
     /// A link to the server at `url`; connects at the first call.
-    pub(super) fn new(url: &str, place: String, news: Arc<News>) -> Result<Self, RedisError> {
+    pub(super) fn new(url: &str, place: String, news: Arc<News>, requests: Arc<Requests>) -> Result<Self, RedisError> {
         let info = url.into_connection_info()?;
         // RESP3 carries wake-ups on the connection of the commands.
         let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         // Else a call beside another, such as a heartbeat beside a lease, waits 40 ms for an acknowledgement of TCP's.
         let at_once = TcpSettings::default().set_nodelay(true);
         let client = Client::open(info.set_redis_settings(settings).set_tcp_settings(at_once))?;
-        Ok(Self { client, place, news, state: Mutex::default(), tries: AtomicU64::new(0) })
+        Ok(Self { client, place, news, requests, state: Mutex::default(), tries: AtomicU64::new(0) })
     }
 
     pub(super) fn place(&self) -> &str {
@@ -86,19 +88,20 @@ impl Link {
         self.judge(epoch, script.invoke_async(&mut connection).await).await
     }
 
-    /// Sees to it that wake-ups are heard. Where they were not until now, there is news of every queue.
+    /// Sees to it that messages are heard. Where they were not until now, there is news of every queue.
     pub(super) async fn listen(&self) -> Result<(), BrokerError> {
         let (epoch, mut connection) = self.connection().await?;
         if self.state.lock().await.listening {
             return Ok(());
         }
-        let subscribed = connection.psubscribe(WAKE_PATTERN).await;
+        let subscribed = connection.psubscribe(CHANNELS.as_slice()).await;
         self.judge(epoch, subscribed).await?;
         let mut state = self.state.lock().await;
         if state.epoch == epoch {
             state.listening = true;
         }
         self.news.of_all();
+        self.requests.miss();
         Ok(())
     }
 
@@ -139,13 +142,14 @@ impl Link {
     }
 
     async fn connect(&self) -> RedisResult<(MultiplexedConnection, Arc<AtomicBool>)> {
-        let (news, alive) = (self.news.clone(), Arc::new(AtomicBool::new(true)));
+        let (news, requests) = (self.news.clone(), self.requests.clone());
+        let alive = Arc::new(AtomicBool::new(true));
         let reader = alive.clone();
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(RESPONSE_TIMEOUT))
             .set_push_sender(move |push: PushInfo| {
-                hear(&news, &reader, &push);
+                hear(&news, &requests, &reader, &push);
                 Ok::<(), redis::aio::SendError>(())
             });
         let connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
@@ -174,16 +178,17 @@ impl Link {
 
 /// What the server says without being asked. A broken connection is news of every queue: nobody knows what was missed,
 /// and whoever calls or waits next makes a new one.
-fn hear(news: &News, alive: &AtomicBool, push: &PushInfo) {
+fn hear(news: &News, requests: &Requests, alive: &AtomicBool, push: &PushInfo) {
     match (&push.kind, push.data.as_slice()) {
-        (PushKind::PMessage, [_, Value::BulkString(channel), _]) => {
-            if let Some(queue) = queue_of_wake(channel) {
-                news.of(queue);
-            }
-        }
+        (PushKind::PMessage, [_, Value::BulkString(name), Value::BulkString(message)]) => match channel(name) {
+            Some((Channel::Wake, queue)) => news.of(queue),
+            Some((Channel::Cancel, queue)) => requests.hear(queue, message),
+            None => {}
+        },
         (PushKind::Disconnection, _) => {
             alive.store(false, Ordering::SeqCst);
             news.of_all();
+            requests.miss();
         }
         _ => {}
     }

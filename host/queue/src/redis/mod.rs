@@ -8,17 +8,24 @@
 //! * `record`: both directions between our types and what scripts take and answer
 //! * `link`: the connection, made again for ever
 //! * `news`: how an idle worker is woken
-//! * `inspect`, `fleet`, `checkup`: for people and screens
+//! * `requests`: how a worker hears that a running job is to be cancelled
+//! * `inspect`, `control`, `fleet`, `checkup`: for people and screens
+//! * `cron`: periodic jobs
+//! * `outbox`: jobs that attempts enqueued into other queues
 //! * `errors`, `server`: what Redis can say, as sentences
 
 mod checkup;
+mod control;
+mod cron;
 mod errors;
 mod fleet;
 mod inspect;
 mod keys;
 mod link;
 mod news;
+mod outbox;
 mod record;
+mod requests;
 mod scripts;
 mod server;
 
@@ -33,13 +40,15 @@ use redis::{Script, ScriptInvocation};
 use self::keys::Keys;
 use self::link::Link;
 use self::news::News;
-use self::record::{Leased, Unreadable, micros};
-use crate::broker::{Broker, BrokerError, Enqueued, Promoted, Settle, Settled};
+use self::record::{Answer, Leased, Unreadable, micros};
+use self::requests::Requests;
+use crate::broker::{Broker, BrokerError, Enqueued, Note, Promoted, Retention, Settle, Settled};
 use crate::clock::{Clock, Timestamp};
 use crate::history::{AttemptRecord, History};
 use crate::job::{NewJob, PAYLOAD_CEILING};
-use crate::lease::{Lease, LeaseRef, LeaseRequest};
-use crate::policy::Settlement;
+use crate::lease::{Beat, Extended, Lease, LeaseRef, LeaseRequest};
+use crate::log::MAX_LOG_BYTES;
+use crate::policy::{KEEP_CANCELLED, KEEP_EXPIRED, Settlement};
 use crate::url::without_credentials;
 
 /// The most jobs of one queue that one call may enqueue: they are accepted in one step, and a longer one would keep
@@ -49,7 +58,7 @@ pub const MAX_ENQUEUE: usize = 10_000;
 /// The most jobs one script call leases, extends, settles or promotes; more are more calls.
 const BATCH: usize = 500;
 
-/// The most bytes of results one script call carries, one settlement whatever its size.
+/// The most bytes of results and new payloads one script call carries, one settlement whatever its size.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
 /// Jobs in Redis. Calls may run side by side: they share one connection.
@@ -57,6 +66,7 @@ pub struct RedisBroker {
     link: Link,
     clock: Clock,
     news: Arc<News>,
+    requests: Arc<Requests>,
     /// Queues this broker has put on the list of queues when it leased from them.
     listed: Mutex<HashSet<String>>,
 }
@@ -70,18 +80,19 @@ impl RedisBroker {
     pub fn new(url: &str, clock: Clock) -> Result<Self, BrokerError> {
         let place = without_credentials(url);
         let news = Arc::<News>::default();
-        let link = Link::new(url, place.clone(), news.clone()).map_err(|error| {
+        let requests = Arc::<Requests>::default();
+        let link = Link::new(url, place.clone(), news.clone(), requests.clone()).map_err(|error| {
             BrokerError::Unusable(format!(
                 "`{place}` is not the URL of a Redis server ({error}): write redis://HOST:PORT"
             ))
         })?;
-        Ok(Self { link, clock, news, listed: Mutex::default() })
+        Ok(Self { link, clock, news, requests, listed: Mutex::default() })
     }
 
-    /// A call of a script with all keys of a queue, and the time.
+    /// A call of a script on a queue, at this time.
     fn call<'a>(&self, script: &'a Script, queue: &str) -> ScriptInvocation<'a> {
         let mut call = script.prepare_invoke();
-        call.key(Keys::of(queue).all().as_slice()).arg(self.now());
+        call.key(Keys::of(queue).queue()).arg(self.now());
         call
     }
 
@@ -90,15 +101,14 @@ impl RedisBroker {
         self.clock.fixed().map(|at| at.0.to_string()).unwrap_or_default()
     }
 
-    async fn enqueue_into(&self, queue: &str, jobs: &[&NewJob]) -> Result<Vec<bool>, BrokerError> {
-        let mut call = scripts::ENQUEUE.prepare_invoke();
-        call.key(Keys::of(queue).for_enqueue().as_slice()).arg(self.now());
+    async fn enqueue_into(&self, queue: &str, jobs: &[&NewJob]) -> Result<Vec<Answer>, BrokerError> {
+        let mut call = self.call(&scripts::ENQUEUE, queue);
         for job in jobs {
             record::add_new_job(&mut call, job);
         }
         // Every time, not once: the list may have been lost with the server's data. It costs no round trip.
-        let ((), created) = tokio::try_join!(self.list(queue), self.link.invoke(&call))?;
-        Ok(created)
+        let ((), answers) = tokio::try_join!(self.list(queue), self.link.invoke(&call))?;
+        Ok(answers)
     }
 
     /// Puts a queue on the list of queues.
@@ -123,6 +133,7 @@ impl RedisBroker {
                 }
                 let mut call = self.call(script, queue);
                 call.arg(max).arg(bytes).arg(micros(request.duration)).arg(&request.worker).arg(leases.len());
+                call.arg(request.begin).arg(micros(KEEP_EXPIRED));
                 let leased: Leased = match self.link.invoke(&call).await {
                     Ok(leased) => leased,
                     // What is leased already must not be dropped, and lost; the next call will say this again.
@@ -170,6 +181,7 @@ impl RedisBroker {
 
     async fn bury(&self, queue: &str, jobs: &[Unreadable], now: Timestamp, worker: &str) -> Result<(), BrokerError> {
         let mut call = self.call(&scripts::SETTLE, queue);
+        call.arg(micros(KEEP_CANCELLED));
         for job in jobs {
             tracing::error!(queue, job = job.id, reason = job.reason, "a job's record cannot be read: it is dead");
             let mut history = History::default();
@@ -190,6 +202,7 @@ impl RedisBroker {
 
     async fn settle_in(&self, queue: &str, settlements: &[&Settle]) -> Result<Vec<bool>, BrokerError> {
         let mut call = self.call(&scripts::SETTLE, queue);
+        call.arg(micros(KEEP_CANCELLED));
         for settle in settlements {
             record::add_settlement(&mut call, settle);
         }
@@ -227,12 +240,12 @@ impl Broker for RedisBroker {
                 )));
             }
         }
-        let mut created = vec![false; jobs.len()];
+        let mut answers: Vec<_> = jobs.iter().map(|_| Answer::SameId).collect();
         for (queue, places) in queues {
             let these: Vec<_> = places.iter().map(|&place| &jobs[place]).collect();
-            put(&mut created, &places, self.enqueue_into(queue, &these).await?);
+            put(&mut answers, &places, self.enqueue_into(queue, &these).await?);
         }
-        Ok(jobs.into_iter().zip(created).map(|(job, created)| Enqueued { id: job.id, created }).collect())
+        Ok(jobs.into_iter().zip(answers).map(|(job, answer)| answer.of(job.id)).collect())
     }
 
     async fn lease(&self, request: &LeaseRequest) -> Result<Vec<Lease>, BrokerError> {
@@ -245,25 +258,48 @@ impl Broker for RedisBroker {
         taken.map(|(leases, _)| leases)
     }
 
-    async fn extend(&self, leases: &[LeaseRef], duration: Duration) -> Result<Vec<bool>, BrokerError> {
-        let mut extended = vec![false; leases.len()];
-        for (queue, places) in by_queue(leases, |lease| &lease.queue) {
+    async fn extend(&self, leases: &[Beat], duration: Duration) -> Result<Vec<Extended>, BrokerError> {
+        let mut extended = vec![Extended::Lost; leases.len()];
+        for (queue, places) in by_queue(leases, |beat| &beat.lease.queue) {
             for places in places.chunks(BATCH) {
                 let mut call = self.call(&scripts::EXTEND, queue);
                 call.arg(micros(duration));
                 for &place in places {
-                    call.arg(leases[place].id.as_str()).arg(leases[place].token);
+                    let Beat { lease, begun } = &leases[place];
+                    call.arg(lease.id.as_str()).arg(lease.token).arg(u8::from(*begun));
                 }
-                put(&mut extended, places, self.link.invoke(&call).await?);
+                let answers: Vec<i64> = self.link.invoke(&call).await?;
+                put(&mut extended, places, answers.into_iter().map(record::extended).collect());
             }
         }
         Ok(extended)
     }
 
+    async fn cancellations(&self) -> Vec<LeaseRef> {
+        // Where nobody can be heard, `extend` tells: nothing is missed, it only takes longer.
+        if self.link.listen().await.is_err() {
+            tokio::time::sleep(link::RESPONSE_TIMEOUT).await;
+            return Vec::new();
+        }
+        self.requests.wait().await
+    }
+
+    async fn note(&self, notes: &[Note]) -> Result<(), BrokerError> {
+        for (queue, places) in by_queue(notes, |note| &note.lease.queue) {
+            for places in places.chunks(BATCH) {
+                let mut call = self.call(&scripts::NOTE, queue);
+                call.arg(MAX_LOG_BYTES);
+                places.iter().for_each(|&place| record::add_note(&mut call, &notes[place]));
+                let (): () = self.link.invoke(&call).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn settle(&self, settlements: &[Settle]) -> Result<Vec<Settled>, BrokerError> {
         let mut done = vec![false; settlements.len()];
         for (queue, places) in by_queue(settlements, |settle| &settle.lease.queue) {
-            for places in chunks(&places, |place| reply_bytes(&settlements[place])) {
+            for places in chunks(&places, |place| carried_bytes(&settlements[place])) {
                 let these: Vec<_> = places.iter().map(|&place| &settlements[place]).collect();
                 put(&mut done, places, self.settle_in(queue, &these).await?);
             }
@@ -271,18 +307,20 @@ impl Broker for RedisBroker {
         Ok(done.into_iter().map(|done| if done { Settled::Done } else { Settled::Stale }).collect())
     }
 
-    async fn promote(&self, queues: &[String]) -> Result<Promoted, BrokerError> {
+    async fn promote(&self, queues: &[String], retention: &Retention) -> Result<Promoted, BrokerError> {
         let mut promoted = Promoted::default();
         for queue in queues {
             loop {
                 let mut call = self.call(&scripts::PROMOTE, queue);
-                let (moved, more, next): (usize, bool, i64) = self.link.invoke(call.arg(BATCH)).await?;
-                promoted.moved += moved;
-                if more {
+                call.arg(BATCH).arg(micros(KEEP_EXPIRED)).arg(micros(retention.dead_for)).arg(retention.dead_bytes);
+                let found: record::Promoted = self.link.invoke(&call).await?;
+                promoted.moved += found.moved;
+                let fired = self.fire(queue, found.crons, found.now).await?;
+                let sent = self.send(queue, found.letters).await?;
+                if fired || sent || found.more {
                     continue;
                 }
-                let next = u64::try_from(next).ok().map(Duration::from_micros);
-                promoted.next = promoted.next.into_iter().chain(next).min();
+                promoted.next = promoted.next.into_iter().chain(found.next).min();
                 break;
             }
         }
@@ -316,7 +354,7 @@ fn by_queue<T>(items: &[T], queue: impl Fn(&T) -> &String) -> BTreeMap<&str, Vec
 }
 
 /// Puts answers where the questions stood.
-fn put(all: &mut [bool], places: &[usize], answers: Vec<bool>) {
+fn put<T>(all: &mut [T], places: &[usize], answers: Vec<T>) {
     for (&place, answer) in places.iter().zip(answers) {
         all[place] = answer;
     }
@@ -338,9 +376,10 @@ fn chunks(mut places: &[usize], bytes: impl Fn(usize) -> usize) -> Vec<&[usize]>
     chunks
 }
 
-fn reply_bytes(settle: &Settle) -> usize {
-    match &settle.settlement {
+fn carried_bytes(settle: &Settle) -> usize {
+    let reply = match &settle.settlement {
         Settlement::Complete { reply, .. } => reply.len(),
         _ => 0,
-    }
+    };
+    reply + settle.jobs.iter().map(|job| job.payload.len()).sum::<usize>()
 }

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use afresh_protocol::OutcomeKind;
 use redis::{FromRedisValue, ParsingError, ScriptInvocation, Value, from_redis_value};
+use serde::Serialize;
 
-use crate::broker::Settle;
+use crate::broker::{Cancelled, Enqueued, Note, Settle};
 use crate::clock::Timestamp;
+use crate::fingerprint::fingerprint;
 use crate::history::History;
-use crate::job::{Job, JobId, JobOptions, JobView, NewJob, State};
-use crate::lease::Lease;
+use crate::job::{Job, JobId, JobOptions, JobView, NewJob, State, millis};
+use crate::lease::{Extended, Lease, Vanished};
 use crate::policy::{Counters, KEEP_CANCELLED, Settlement};
+use crate::unique::UniqueScope;
 
 /// The latest instant Redis can hold exactly in a sorted set (a score is a double): the year 2255.
 const LATEST: i64 = (1 << 53) - 1;
@@ -28,17 +31,82 @@ pub(super) fn micros(span: Duration) -> i64 {
 pub(super) fn add_new_job(call: &mut ScriptInvocation<'_>, job: &NewJob) {
     let run_at = job.run_at.map(|at| at.0.clamp(0, LATEST).to_string()).unwrap_or_default();
     call.arg(job.id.as_str()).arg(&job.task).arg(job.payload.as_slice()).arg(run_at);
-    call.arg(job.options.priority).arg(encode_options(&job.options));
+    call.arg(job.options.priority).arg(encode_options(job));
 }
 
-/// The priority has a field of its own, since scripts order by it; so the common job has no options at all.
-fn encode_options(options: &JobOptions) -> Vec<u8> {
-    let others = JobOptions { priority: 0, ..options.clone() };
-    if others == JobOptions::default() {
+/// What `enqueue` is told besides, as JSON; nothing for the common job, which asks for nothing. The priority has an
+/// argument of its own.
+#[derive(Serialize)]
+struct Asked<'a> {
+    #[serde(flatten)]
+    options: JobOptions,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unique_key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unique: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unique_for_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<i64>,
+}
+
+fn encode_options(job: &NewJob) -> Vec<u8> {
+    let options = JobOptions { priority: 0, ..job.options.clone() };
+    let plain = job.key.is_none() && job.unique.is_none() && job.expires_at.is_none();
+    if plain && options == JobOptions::default() {
         return Vec::new();
     }
-    // Numbers only: this always serialises.
-    serde_json::to_vec(&others).unwrap_or_default()
+    let scope = job.unique.as_ref().map(|unique| unique.scope);
+    let asked = Asked {
+        options,
+        key: job.key.as_deref(),
+        unique_key: job.unique.as_ref().map(|unique| unique.key.as_str()),
+        unique: match scope {
+            Some(UniqueScope::Queued) => Some("queued"),
+            Some(UniqueScope::Unfinished) => Some("unfinished"),
+            Some(UniqueScope::For(_)) | None => None,
+        },
+        unique_for_ms: match scope {
+            Some(UniqueScope::For(span)) => Some(millis(span)),
+            _ => None,
+        },
+        expires_at: job.expires_at.map(|at| at.0.clamp(0, LATEST)),
+    };
+    // Numbers and strings only: this always serialises.
+    serde_json::to_vec(&asked).unwrap_or_default()
+}
+
+/// What `enqueue` answers for one job.
+pub(super) enum Answer {
+    Created,
+    /// A job with its id was there.
+    SameId,
+    /// That job has its unique key.
+    Holder(String),
+}
+
+impl FromRedisValue for Answer {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        Ok(match value {
+            Value::Int(1) => Self::Created,
+            Value::Int(_) => Self::SameId,
+            other => Self::Holder(from_redis_value(other)?),
+        })
+    }
+}
+
+impl Answer {
+    /// The answer for a job of this id.
+    pub(super) fn of(self, id: JobId) -> Enqueued {
+        match self {
+            Self::Created => Enqueued { id, created: true },
+            Self::SameId => Enqueued { id, created: false },
+            // One that is no id was not put there by us: then at least it says that nothing was created.
+            Self::Holder(holder) => Enqueued { id: holder.parse().unwrap_or(id), created: false },
+        }
+    }
 }
 
 fn decode_options(bytes: &[u8], priority: i32) -> Result<JobOptions, String> {
@@ -50,13 +118,13 @@ fn decode_options(bytes: &[u8], priority: i32) -> Result<JobOptions, String> {
     Ok(JobOptions { priority, ..options })
 }
 
-/// Adds the ten arguments that bury an unreadable job with `history`.
+/// Adds the thirteen arguments that bury an unreadable job with `history`.
 pub(super) fn add_burial(call: &mut ScriptInvocation<'_>, job: &Unreadable, history: &History) {
-    call.arg(&job.id).arg(job.token).arg("bury").arg(0).arg("").arg(job.starts).arg(0).arg(0);
-    call.arg(OutcomeKind::Rejected.as_str()).arg(history.encode());
+    call.arg(&job.id).arg(job.token).arg("bury").arg(0).arg("").arg(job.starts).arg(0).arg(0).arg(0);
+    call.arg(OutcomeKind::Rejected.as_str()).arg(fingerprint(history)).arg(history.encode()).arg(0);
 }
 
-/// Adds the ten arguments of a settlement.
+/// Adds the thirteen arguments of a settlement, then those of the jobs that come with it.
 pub(super) fn add_settlement(call: &mut ScriptInvocation<'_>, settle: &Settle) {
     let (verb, span, reply) = match &settle.settlement {
         Settlement::Complete { reply, keep } => ("complete", *keep, reply.as_slice()),
@@ -65,9 +133,76 @@ pub(super) fn add_settlement(call: &mut ScriptInvocation<'_>, settle: &Settle) {
         Settlement::Release => ("release", Duration::ZERO, [].as_slice()),
         Settlement::Cancel => ("cancel", KEEP_CANCELLED, [].as_slice()),
     };
-    let Counters { starts, failures, waits } = settle.counters;
+    let Counters { starts, failures, waits, lost } = settle.counters;
+    let print = if settle.settlement == Settlement::Bury { fingerprint(&settle.history) } else { String::new() };
     call.arg(settle.lease.id.as_str()).arg(settle.lease.token).arg(verb).arg(micros(span)).arg(reply);
-    call.arg(starts).arg(failures).arg(waits).arg(settle.outcome.as_str()).arg(settle.history.encode());
+    call.arg(starts).arg(failures).arg(waits).arg(lost).arg(settle.outcome.as_str()).arg(print);
+    call.arg(settle.history.encode()).arg(settle.jobs.len());
+    for job in &settle.jobs {
+        call.arg(if job.queue == settle.lease.queue { "" } else { &job.queue });
+        add_new_job(call, job);
+    }
+}
+
+/// Adds the four arguments of a note.
+pub(super) fn add_note(call: &mut ScriptInvocation<'_>, note: &Note) {
+    let progress = note.progress.map(|fraction| fraction.to_string()).unwrap_or_default();
+    call.arg(note.lease.id.as_str()).arg(note.lease.token).arg(progress).arg(note.log.encode());
+}
+
+/// What `extend` answers for one lease.
+pub(super) fn extended(answer: i64) -> Extended {
+    match answer {
+        1 => Extended::Held,
+        2 => Extended::Cancelling,
+        _ => Extended::Lost,
+    }
+}
+
+/// What `cancel` answers for one job; `None` if it is not in that queue.
+pub(super) fn cancelled(answer: i64) -> Option<Cancelled> {
+    match answer {
+        1 => Some(Cancelled::Done),
+        2 => Some(Cancelled::Asked),
+        0 => Some(Cancelled::Refused),
+        _ => None,
+    }
+}
+
+/// What `promote` answers.
+pub(super) struct Promoted {
+    pub(super) moved: usize,
+    pub(super) more: bool,
+    pub(super) next: Option<Duration>,
+    pub(super) now: Timestamp,
+    pub(super) crons: Vec<DueCron>,
+    pub(super) letters: Vec<Letter>,
+}
+
+/// A job for another queue, which a settlement left in the queue's outbox.
+pub(super) struct Letter {
+    pub(super) name: String,
+    pub(super) queue: String,
+    /// The six texts of the job.
+    pub(super) job: Vec<Vec<u8>>,
+}
+
+/// A periodic job whose time has come.
+pub(super) struct DueCron {
+    pub(super) name: String,
+    pub(super) due: Timestamp,
+    pub(super) kept: Vec<u8>,
+}
+
+impl FromRedisValue for Promoted {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        type Answer = (usize, bool, i64, i64, Vec<(String, i64, Vec<u8>)>, Vec<(String, String, Vec<Vec<u8>>)>);
+        let (moved, more, next, now, crons, letters): Answer = from_redis_value(value)?;
+        let crons = crons.into_iter().map(|(name, due, kept)| DueCron { name, due: Timestamp(due), kept });
+        let next = u64::try_from(next).ok().map(Duration::from_micros);
+        let letters = letters.into_iter().map(|(name, queue, job)| Letter { name, queue, job });
+        Ok(Self { moved, more, next, now: Timestamp(now), crons: crons.collect(), letters: letters.collect() })
+    }
 }
 
 /// What `lease` and `reap` answer.
@@ -84,7 +219,7 @@ pub(super) struct Row {
     token: u64,
     starts: u32,
     job: Result<Job, String>,
-    previous_worker: Option<String>,
+    previous_worker: Option<Vanished>,
 }
 
 /// A record that holds something no worker can run: only another program's write makes one.
@@ -126,7 +261,9 @@ impl FromRedisValue for Row {
         let mut fields = Fields(Vec::<Value>::from_redis_value(value)?.into_iter());
         let (id, token, starts) = (fields.next::<String>()?, fields.next()?, fields.next()?);
         let job = read_job(&id, starts, &mut fields);
-        Ok(Self { id, token, starts, job, previous_worker: fields.next()? })
+        let (worker, begun) = (fields.next::<Option<String>>()?, fields.next::<Option<String>>()?);
+        let previous_worker = worker.map(|worker| Vanished { worker, begun: begun.as_deref() == Some("1") });
+        Ok(Self { id, token, starts, job, previous_worker })
     }
 }
 
@@ -139,9 +276,9 @@ impl Fields {
     }
 }
 
-/// The job in a row; nine fields are taken whatever they hold. The queue is filled in with the lease.
+/// The job in a row; ten fields are taken whatever they hold. The queue is filled in with the lease.
 fn read_job(id: &str, starts: u32, fields: &mut Fields) -> Result<Job, String> {
-    let [task, payload, options, at, run_at, priority, failures, waits, history]: [Result<Vec<u8>, _>; 9] =
+    let [task, payload, options, at, run_at, priority, failures, waits, lost, history]: [Result<Vec<u8>, _>; 10] =
         std::array::from_fn(|_| fields.next());
     let number = |name: &str, field: Result<Vec<u8>, ParsingError>| -> Result<i64, String> {
         let text = field.map_err(|e| e.to_string())?;
@@ -167,53 +304,57 @@ fn read_job(id: &str, starts: u32, fields: &mut Fields) -> Result<Job, String> {
         enqueued_at: Timestamp(number("at", at)?),
         run_at: Timestamp(number("run_at", run_at)?),
         options: decode_options(&bytes(options)?, priority)?,
-        counters: Counters { starts, failures: small("failures", failures)?, waits: small("waits", waits)? },
+        counters: Counters {
+            starts,
+            failures: small("failures", failures)?,
+            waits: small("waits", waits)?,
+            lost: small("lost", lost)?,
+        },
         history: History::decode(&bytes(history)?),
     })
 }
 
-/// The fields of a record that a view is made of, in the order of [`ViewRow`].
-pub(super) const VIEW_FIELDS: [&str; 9] =
-    ["state", "task", "at", "run_at", "finished", "priority", "options", "starts", "history"];
+/// The fields of a record that a view is made of.
+pub(super) const VIEW_FIELDS: [&str; 15] = [
+    "state", "task", "at", "run_at", "finished", "priority", "options", "starts", "history", "key", "unique",
+    "start_by", "held", "cancel", "progress",
+];
 
 /// Values of [`VIEW_FIELDS`], then the lengths of payload and reply.
-pub(super) type ViewRow = (
-    (
-        Option<String>,
-        Option<String>,
-        Option<i64>,
-        Option<i64>,
-        Option<i64>,
-        Option<i32>,
-        Option<Vec<u8>>,
-        Option<u32>,
-        Option<Vec<u8>>,
-    ),
-    u64,
-    u64,
-);
+pub(super) type ViewRow = (Vec<Option<Vec<u8>>>, u64, u64);
 
 /// The job as people see it; `None` if there is no such record.
-pub(super) fn view(queue: &str, id: JobId, row: ViewRow) -> Option<JobView> {
-    let ((state, task, at, run_at, finished, priority, options, starts, history), payload_bytes, reply_bytes) = row;
-    let state: State = state?.parse().ok()?;
-    let enqueued_at = Timestamp(at.unwrap_or_default());
-    let priority = priority.unwrap_or_default();
-    // People shall see a job whose options cannot be read, too.
-    let options = decode_options(&options.unwrap_or_default(), priority).unwrap_or_default();
+pub(super) fn view(queue: &str, id: JobId, (fields, payload_bytes, reply_bytes): ViewRow) -> Option<JobView> {
+    let field = |name: &str| {
+        let place = VIEW_FIELDS.iter().position(|field| *field == name)?;
+        fields.get(place)?.as_deref()
+    };
+    let text = |name: &str| field(name).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    // People shall see a job whose numbers or options cannot be read, too.
+    let number = |name: &str| text(name).and_then(|digits| digits.parse::<i64>().ok());
+    let state: State = text("state")?.parse().ok()?;
+    let enqueued_at = Timestamp(number("at").unwrap_or_default());
+    let priority = number("priority").and_then(|n| i32::try_from(n).ok()).unwrap_or_default();
+    let options = decode_options(field("options").unwrap_or_default(), priority).unwrap_or_default();
     Some(JobView {
         id,
-        task: task.unwrap_or_default(),
+        task: text("task").unwrap_or_default(),
         queue: queue.to_owned(),
         state,
         priority,
         enqueued_at,
-        run_at: run_at.map_or(enqueued_at, Timestamp),
-        finished_at: finished.map(Timestamp),
+        run_at: number("run_at").map_or(enqueued_at, Timestamp),
+        finished_at: number("finished").map(Timestamp),
         payload_bytes,
         max_attempts: options.max_attempts,
-        attempts_started: starts.unwrap_or_default(),
-        attempts: History::decode(&history.unwrap_or_default()).into_attempts(),
+        attempts_started: number("starts").and_then(|n| u32::try_from(n).ok()).unwrap_or_default(),
+        key: text("key"),
+        unique_key: text("unique"),
+        expires_at: number("start_by").map(Timestamp),
+        held_by: text("held"),
+        progress: text("progress").and_then(|text| text.parse().ok()),
+        cancelling: state == State::Running && field("cancel").is_some(),
+        attempts: History::decode(field("history").unwrap_or_default()).into_attempts(),
         result_bytes: (state == State::Succeeded).then_some(reply_bytes),
     })
 }

@@ -1,26 +1,37 @@
-//! The scripts, one a verb: each is one atomic step. Their headers say what they are given and what they answer.
+//! The scripts, one a verb: each is one atomic step. Their headers say what they are given and what they answer. What they
+//! share stands once, in `common.lua`, which is put before each of them, and how a job is made in `accept.lua`.
 
 use std::sync::LazyLock;
 
 use redis::Script;
 
+/// The scripts that drain a queue may run while Redis is over its memory limit: else a full Redis could never drain.
 macro_rules! scripts {
-    ($($name:ident: $file:literal),* $(,)?) => {
-        $(pub(super) static $name: LazyLock<Script> =
-            LazyLock::new(|| Script::new(include_str!(concat!("scripts/", $file))));)*
+    ($($name:ident: $shebang:literal $($file:literal)+),* $(,)?) => {
+        $(pub(super) static $name: LazyLock<Script> = LazyLock::new(|| {
+            Script::new(concat!(
+                $shebang, "\n", include_str!("scripts/common.lua"), $(include_str!(concat!("scripts/", $file))),+
+            ))
+        });)*
     };
 }
 
 scripts! {
-    ENQUEUE: "enqueue.lua",
-    LEASE: "lease.lua",
-    EXTEND: "extend.lua",
-    SETTLE: "settle.lua",
-    PROMOTE: "promote.lua",
-    REAP: "reap.lua",
-    CANCEL: "cancel.lua",
-    RETRY: "retry.lua",
-    REMOVE: "remove.lua",
-    PURGE: "purge.lua",
-    ANNOUNCE: "announce.lua",
+    ENQUEUE: "#!lua" "accept.lua" "enqueue.lua",
+    LEASE: "#!lua flags=allow-oom" "lease.lua",
+    EXTEND: "#!lua flags=allow-oom" "extend.lua",
+    NOTE: "#!lua" "note.lua",
+    SETTLE: "#!lua flags=allow-oom" "accept.lua" "settle.lua",
+    PROMOTE: "#!lua flags=allow-oom" "promote.lua",
+    REAP: "#!lua flags=allow-oom" "reap.lua",
+    CANCEL: "#!lua flags=allow-oom" "cancel.lua",
+    RETRY: "#!lua flags=allow-oom" "retry.lua",
+    REMOVE: "#!lua flags=allow-oom" "remove.lua",
+    PURGE: "#!lua flags=allow-oom" "purge.lua",
+    SENT: "#!lua flags=allow-oom" "sent.lua",
+    CRON: "#!lua" "cron.lua",
+    FIRE: "#!lua flags=allow-oom" "accept.lua" "fire.lua",
+    RULE: "#!lua flags=allow-oom" "rule.lua",
+    FAIR: "#!lua flags=allow-oom" "fair.lua",
+    ANNOUNCE: "#!lua flags=allow-oom" "announce.lua",
 }

@@ -1,144 +1,223 @@
-//! Leases: given, taken over when they have expired, extended.
+//! Leases given: what a request takes of queues, past the jobs that are too late, and those that a limit holds.
 
-use afresh_protocol::OutcomeKind;
-use rusqlite::{Result, ToSql, Transaction, named_params};
+use rusqlite::{Result, Row, named_params};
 
+use super::ends::{LEAVING, Leaving};
+use super::limits::{QUEUE, Room};
+use super::queue::{Queue, Queues};
+use super::reaping::bury_unreadable;
 use super::record::{JOB, job};
+use super::uniques::QUEUED;
 use crate::clock::Timestamp;
-use crate::job::Job;
-use crate::lease::{Lease, LeaseRef, LeaseRequest};
+use crate::job::{JobId, State};
+use crate::lease::{Lease, LeaseRequest};
+use crate::policy::KEEP_EXPIRED;
 
-pub(super) fn lease(file: &Transaction<'_>, now: Timestamp, request: &LeaseRequest) -> Result<Vec<Lease>> {
-    let find = format!(
-        "SELECT {JOB}, NULL AS previous FROM jobs JOIN payloads USING (job)
-         WHERE queue = ?1 AND state = 'queued' ORDER BY priority DESC, place LIMIT ?2"
-    );
-    take(file, now, request, &find, 1)
-}
+/// The most jobs of a queue that a lease of fewer looks at, so that a queue of jobs that are to be held keeps nobody
+/// waiting.
+const LOOKED_AT: usize = 1_000;
 
-pub(super) fn reap(file: &Transaction<'_>, now: Timestamp, request: &LeaseRequest) -> Result<Vec<Lease>> {
-    let find = format!(
-        "SELECT {JOB}, worker AS previous FROM jobs JOIN payloads USING (job)
-         WHERE queue = ?1 AND state = 'running' AND lease_until <= ?3 ORDER BY lease_until, id LIMIT ?2"
-    );
-    take(file, now, request, &find, 0)
-}
-
-/// Leases what `find` finds (?1 the queue, ?2 how many, ?3 now), queue by queue, until the request is filled; each lease
-/// counts `starts`.
-fn take(file: &Transaction<'_>, now: Timestamp, request: &LeaseRequest, find: &str, starts: u32) -> Result<Vec<Lease>> {
-    let mut room = Room { jobs: request.max, bytes: request.max_bytes, untouched: true };
-    let mut leases = Vec::new();
-    for queue in &request.queues {
-        let found = look(file, now, queue, find, &mut room)?;
-        leases.extend(give(file, now, request, queue, found, starts)?);
-        if room.jobs == 0 {
-            break;
-        }
-    }
-    Ok(leases)
-}
-
-/// What a request has room for yet.
-struct Room {
-    jobs: usize,
+/// What a request has been given, and may be given yet.
+pub(super) struct Filling<'a> {
+    pub(super) request: &'a LeaseRequest,
     bytes: usize,
-    untouched: bool,
+    pub(super) leases: Vec<Lease>,
+    /// Nothing more is given, though there may be more.
+    pub(super) over: bool,
 }
 
-impl Room {
+impl<'a> Filling<'a> {
+    pub(super) fn new(request: &'a LeaseRequest) -> Self {
+        Self { request, bytes: request.max_bytes, leases: Vec::new(), over: request.max == 0 }
+    }
+
     /// Whether a job of this size is let in: the first is, whatever its size. One that is not ends the batch, so that
     /// smaller ones do not overtake it.
-    fn lets_in(&mut self, bytes: usize) -> bool {
-        if bytes > self.bytes && !self.untouched {
-            self.jobs = 0;
+    pub(super) fn lets_in(&mut self, bytes: i64) -> bool {
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        if bytes > self.bytes && !self.leases.is_empty() {
+            self.over = true;
             return false;
         }
-        *self = Self { jobs: self.jobs - 1, bytes: self.bytes.saturating_sub(bytes), untouched: false };
+        self.bytes = self.bytes.saturating_sub(bytes);
         true
     }
+
+    pub(super) fn push(&mut self, lease: Lease) {
+        self.leases.push(lease);
+        self.over |= self.leases.len() == self.request.max;
+    }
+
+    pub(super) fn left(&self) -> usize {
+        self.request.max - self.leases.len()
+    }
 }
 
-/// A job that is to be leased, by its row's key, and who held it before.
-type Found = (i64, Job, Option<String>);
+/// A queued job that may be leased.
+struct Candidate {
+    job: i64,
+    id: JobId,
+    task: String,
+    key: Option<String>,
+    priority: i32,
+    place: i64,
+    starts: u32,
+    start_by: Option<Timestamp>,
+    unique_key: Option<String>,
+    unique_scope: Option<String>,
+    bytes: i64,
+}
 
-fn look(file: &Transaction<'_>, now: Timestamp, queue: &str, find: &str, room: &mut Room) -> Result<Vec<Found>> {
-    let mut find = file.prepare_cached(find)?;
-    let most = i64::try_from(room.jobs).unwrap_or(i64::MAX);
-    let parameters: [&dyn ToSql; 3] = [&queue, &most, &now];
-    let asked_for = find.parameter_count();
-    let mut found = Vec::new();
-    // Rows are computed one by one, so what is not let in costs the reading of one payload too many at most.
-    let mut rows = find.query(&parameters[..asked_for])?;
-    while let Some(row) = rows.next()? {
-        let (key, job) = job(row)?;
-        let job = match job {
-            Ok(job) => job,
-            Err(reason) => {
-                bury_unreadable(file, now, key, &reason)?;
-                continue;
-            }
-        };
-        if !room.lets_in(job.payload.len() + row.get_ref("history")?.as_blob()?.len()) {
+impl Candidate {
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            job: row.get(0)?,
+            id: row.get(1)?,
+            task: row.get(2)?,
+            key: row.get(3)?,
+            priority: row.get(4)?,
+            place: row.get(5)?,
+            starts: row.get(6)?,
+            start_by: row.get(7)?,
+            unique_key: row.get(8)?,
+            unique_scope: row.get(9)?,
+            bytes: row.get(10)?,
+        })
+    }
+}
+
+pub(super) fn lease(queues: &mut Queues<'_>, request: &LeaseRequest) -> Result<Vec<Lease>> {
+    let mut filling = Filling::new(request);
+    for name in &request.queues {
+        if filling.over {
             break;
         }
-        found.push((key, job, row.get("previous")?));
+        lease_from(queues.of(name)?, &mut filling)?;
     }
-    Ok(found)
+    Ok(filling.leases)
 }
 
-fn give(
-    file: &Transaction<'_>,
-    now: Timestamp,
-    request: &LeaseRequest,
-    queue: &str,
-    found: Vec<Found>,
-    starts: u32,
-) -> Result<Vec<Lease>> {
-    let mut give = file.prepare_cached(
-        "UPDATE jobs SET state = 'running', starts = starts + :starts, worker = :worker, token = :token,
-             lease_until = :until
-         WHERE job = :job",
-    )?;
-    let until = now.after(request.duration);
-    let mut token = last_token(file, queue, found.len())? - found.len() as i64;
-    let mut leases = Vec::with_capacity(found.len());
-    for (key, mut job, previous_worker) in found {
-        token += 1;
-        give.execute(named_params! {
-            ":job": key, ":starts": starts, ":worker": request.worker, ":token": token, ":until": until,
-        })?;
-        job.counters.starts = job.counters.starts.saturating_add(starts);
-        leases.push(Lease { job, token: token.unsigned_abs(), until, since: now, previous_worker });
+fn lease_from(queue: &mut Queue<'_>, filling: &mut Filling<'_>) -> Result<()> {
+    let most_looked_at = filling.left().max(LOOKED_AT);
+    let mut left = filling.left().min(usize::try_from(queue.room(QUEUE)?.free).unwrap_or(usize::MAX));
+    let before = filling.leases.len();
+    let mut looked_at = 0;
+    while left > 0 && looked_at < most_looked_at && !filling.over {
+        // A batch at a time: one that is held may let others back into the queue.
+        let candidates = candidates(queue, left.min(most_looked_at - looked_at))?;
+        if candidates.is_empty() {
+            break;
+        }
+        for candidate in candidates {
+            looked_at += 1;
+            match start(queue, filling, &candidate)? {
+                Start::Given => left -= 1,
+                Start::NotNow => {}
+                Start::NoRoom => break,
+            }
+        }
     }
-    Ok(leases)
-}
-
-/// Gives `count` new tokens out in a queue; answers the last of them.
-fn last_token(file: &Transaction<'_>, queue: &str, count: usize) -> Result<i64> {
-    if count == 0 {
-        return Ok(0);
+    // The caller does not look into the next queue before this one.
+    filling.over |= looked_at >= most_looked_at;
+    if queue.rule(QUEUE)?.is_some() {
+        let given = filling.leases.len() - before;
+        if given > 0 {
+            queue.start_under(QUEUE, given as i64)?;
+        }
+        let Room { free, next } = queue.room(QUEUE)?;
+        if free == 0 && queue.has_queued()? {
+            queue.look_again(QUEUE, next)?;
+        }
     }
-    file.prepare_cached("UPDATE queues SET last_token = last_token + ?2 WHERE name = ?1 RETURNING last_token")?
-        .query_row((queue, count as i64), |row| row.get(0))
+    Ok(())
 }
 
-/// A record that cannot be read must not block its queue: it is dead, where a person sees it.
-fn bury_unreadable(file: &Transaction<'_>, now: Timestamp, key: i64, reason: &str) -> Result<()> {
-    tracing::error!(key, reason, "a job's record cannot be read; it is dead now");
-    file.prepare_cached(
-        "UPDATE jobs SET state = 'dead', outcome = ?3, finished_at = ?2, lease_until = NULL WHERE job = ?1",
-    )?
-    .execute((key, now, OutcomeKind::Rejected.as_str()))
-    .map(drop)
-}
-
-pub(super) fn extend(file: &Transaction<'_>, leases: &[LeaseRef], until: Timestamp) -> Result<Vec<bool>> {
-    let mut extend = file.prepare_cached(
-        "UPDATE jobs SET lease_until = ?4 WHERE id = ?1 AND queue = ?2 AND token = ?3 AND state = 'running'",
-    )?;
-    leases
-        .iter()
-        .map(|lease| Ok(extend.execute((&lease.id, &lease.queue, lease.token.cast_signed(), until))? == 1))
+fn candidates(queue: &Queue<'_>, limit: usize) -> Result<Vec<Candidate>> {
+    queue
+        .file
+        .prepare_cached(
+            "SELECT job, id, task, key, priority, place, starts, start_by, unique_key, unique_scope,
+                 payload_bytes + length(history)
+             FROM jobs WHERE queue = ?1 AND state = 'queued' AND held IS NULL
+             ORDER BY priority DESC, place, id LIMIT ?2",
+        )?
+        .query_map((&queue.name, i64::try_from(limit).unwrap_or(i64::MAX)), Candidate::read)?
         .collect()
+}
+
+/// What became of a candidate.
+enum Start {
+    Given,
+    NotNow,
+    NoRoom,
+}
+
+/// Leases a candidate, unless it is too late for it, a limit keeps it from starting, or it is too large.
+fn start(queue: &mut Queue<'_>, filling: &mut Filling<'_>, candidate: &Candidate) -> Result<Start> {
+    let names = queue.limits_of(&candidate.task, candidate.key.as_deref())?;
+    let limit = held_by(queue, &names)?;
+    if candidate.starts == 0 && candidate.start_by.is_some_and(|at| at <= queue.now) {
+        let job = queue
+            .file
+            .prepare_cached(&format!("SELECT {LEAVING} FROM jobs WHERE job = ?1"))?
+            .query_row([candidate.job], Leaving::read)?;
+        queue.end_unrun(&job, State::Expired, KEEP_EXPIRED)?;
+        return Ok(Start::NotNow);
+    }
+    if let Some((name, next)) = limit {
+        queue.hold(candidate.job, name, next, &names)?;
+        return Ok(Start::NotNow);
+    }
+    if !filling.lets_in(candidate.bytes) {
+        return Ok(Start::NoRoom);
+    }
+    give(queue, filling, candidate, &names)
+}
+
+/// The first limit that keeps a job from starting, and when there may be room under it.
+fn held_by<'n>(queue: &mut Queue<'_>, names: &'n [String]) -> Result<Option<(&'n str, i64)>> {
+    for name in names {
+        let Room { free, next } = queue.room(name)?;
+        if free < 1 {
+            return Ok(Some((name, next)));
+        }
+    }
+    Ok(None)
+}
+
+fn give(queue: &mut Queue<'_>, filling: &mut Filling<'_>, candidate: &Candidate, names: &[String]) -> Result<Start> {
+    let (token, until) = (queue.token(), queue.now.after(filling.request.duration));
+    let counted = (!names.is_empty()).then(|| names.join("\n"));
+    let (_, job) = queue
+        .file
+        .prepare_cached(&format!(
+            "UPDATE jobs SET state = 'running', starts = starts + 1, worker = :worker, token = :token,
+                 lease_until = :until, begun = :begun, counted = :counted, progress = NULL
+             WHERE job = :job RETURNING {JOB}"
+        ))?
+        .query_row(
+            named_params! {
+                ":job": candidate.job, ":worker": filling.request.worker, ":token": token, ":until": until,
+                ":begun": filling.leases.len() < filling.request.begin, ":counted": counted,
+            },
+            job,
+        )?;
+    for name in names {
+        queue.start_under(name, 1)?;
+    }
+    if candidate.unique_scope.as_deref() == Some(QUEUED) {
+        queue.let_go(&candidate.id, candidate.unique_key.as_deref())?;
+    }
+    queue.take_turn(candidate.priority, candidate.place)?;
+    match job {
+        Ok(job) => {
+            let token = token.unsigned_abs();
+            filling.push(Lease { job, token, until, since: queue.now, previous_worker: None });
+            Ok(Start::Given)
+        }
+        Err(reason) => {
+            bury_unreadable(queue, candidate.job, &reason)?;
+            Ok(Start::NotNow)
+        }
+    }
 }

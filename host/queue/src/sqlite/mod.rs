@@ -3,47 +3,68 @@
 //! * `store`: the one thread that touches the file
 //! * `file`: the file itself: opened, configured, made new, or refused
 //! * `schema/`: the tables, a step a version
-//! * `verbs`: the verbs of [`Broker`] that move jobs between states, each as one transaction
-//! * `leasing`: those that give leases
-//! * `inspect`: what people ask, and do by hand
-//! * `fleet`: who works
-//! * `checkup`: what a person should know of the file
+//! * `verbs`, `leasing`, `reaping`, `promoting`: the verbs of [`Broker`], each as one transaction
+//! * `inspect`, `by_hand`, `control`: what people ask, do by hand, and set
+//! * `queue`: a queue within one call; what can be done to it is in `turns` (places and fairness), `limits` and `holding`
+//!   (what holds jobs back), `uniques` (unique keys) and `ends` (how jobs leave)
+//! * `cron`: periodic jobs
+//! * `fleet`, `checkup`: who works, and what a person should know of the file
+//! * `waiting`: how an idle worker waits
 //! * `record`: a row, read as a job
 //! * `errors`: what SQLite says, in a sentence
 
+mod by_hand;
 mod checkup;
+mod control;
+mod cron;
+mod ends;
 mod errors;
 mod file;
 mod fleet;
+mod holding;
 mod inspect;
 mod leasing;
+mod limits;
+mod promoting;
+mod queue;
+mod reaping;
 mod record;
 mod store;
+mod turns;
+mod uniques;
 mod verbs;
+mod waiting;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use crate::broker::{Broker, BrokerError, Enqueued, Inspect, JobFilter, Promoted, QueueCounts, Settle, Settled};
+use crate::broker::{
+    Broker, BrokerError, Cancelled, Enqueued, Failures, Inspect, JobFilter, Note, Promoted, QueueCounts, Retention,
+    Settle, Settled,
+};
 use crate::clock::Clock;
 use crate::job::{JobId, JobView, NewJob, PAYLOAD_CEILING};
-use crate::lease::{Lease, LeaseRef, LeaseRequest};
-use crate::policy::Settlement;
+use crate::lease::{Beat, Extended, Lease, LeaseRef, LeaseRequest};
+use crate::log::JobLog;
+use queue::Queues;
 use store::Store;
+use waiting::Told;
 
-/// How often an idle worker looks whether another process has written. SQLite tells nobody, so looking is the only way;
-/// one look is a read of one number in shared memory, some microseconds long, and no disk is touched.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How long a file that cannot be read is left alone before the next look.
+const TROUBLE: Duration = Duration::from_millis(250);
 
 /// A broker in one file, or in memory.
 pub struct SqliteBroker {
     store: Store,
-    /// Told whenever this process has written what a waiting worker may take.
+    /// Told whenever this process has written what a waiting worker may take or promote.
     written: Notify,
+    /// Told whenever this process has asked to cancel a running job.
+    asked: Notify,
+    told: Told,
 }
 
 impl SqliteBroker {
@@ -54,7 +75,7 @@ impl SqliteBroker {
     /// [`BrokerError::Refused`] if the disk cannot take it; [`BrokerError::Unavailable`] if another process keeps it
     /// locked.
     pub async fn open(path: impl Into<PathBuf>, clock: Clock) -> Result<Self, BrokerError> {
-        Ok(Self { store: Store::open(Some(path.into()), clock).await?, written: Notify::new() })
+        Ok(Self::of(Store::open(Some(path.into()), clock).await?))
     }
 
     /// A new and empty broker in memory, gone when it is dropped.
@@ -62,37 +83,28 @@ impl SqliteBroker {
     /// # Errors
     /// [`BrokerError::Unavailable`] if the system gives no thread.
     pub async fn in_memory(clock: Clock) -> Result<Self, BrokerError> {
-        Ok(Self { store: Store::open(None, clock).await?, written: Notify::new() })
+        Ok(Self::of(Store::open(None, clock).await?))
     }
 
-    /// Waits until a worker may take or promote something in these queues.
-    async fn readied(&self, queues: &[String]) -> Result<(), BrokerError> {
-        loop {
-            // Listening begins, and the number is read, before the look: what is written after the look wakes us.
-            let mut written = std::pin::pin!(self.written.notified());
-            written.as_mut().enable();
-            let before = self.store.foreign_writes().await?;
-            let of = queues.to_vec();
-            let ready = self.store.read(move |view, now| verbs::ready(view, now, &of)).await?;
-            let due = match ready {
-                Some(Duration::ZERO) => return Ok(()),
-                Some(wait) => Instant::now() + wait,
-                None => Instant::now() + Duration::from_secs(3600),
-            };
-            tokio::select! {
-                () = written => {}
-                () = sleep_until(due) => {}
-                changed = self.foreign_write(before) => changed?,
-            }
-        }
+    fn of(store: Store) -> Self {
+        Self { store, written: Notify::new(), asked: Notify::new(), told: Told::default() }
     }
 
-    /// Waits until another process has written since that number was read.
-    async fn foreign_write(&self, before: i64) -> Result<(), BrokerError> {
-        while self.store.foreign_writes().await? == before {
-            tokio::time::sleep(LOOK_EVERY).await;
+    /// Carries out what changes jobs, in one transaction, and wakes who waits for that.
+    async fn change<T: Send + 'static>(
+        &self,
+        mut work: impl FnMut(&mut Queues<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, BrokerError> {
+        let work = move |file: &rusqlite::Transaction<'_>, now| {
+            let mut queues = Queues::new(file, now);
+            let answer = work(&mut queues)?;
+            Ok((answer, queues.close()?))
+        };
+        let (answer, wake) = self.store.write(work).await?;
+        if wake {
+            self.written.notify_waiters();
         }
-        Ok(())
+        Ok(answer)
     }
 }
 
@@ -111,44 +123,49 @@ impl Broker for SqliteBroker {
         for job in &jobs {
             job.validate(PAYLOAD_CEILING).map_err(BrokerError::Invalid)?;
         }
-        let enqueued = self.store.write(move |file, now| verbs::enqueue(file, now, &jobs)).await?;
-        self.written.notify_waiters();
-        Ok(enqueued)
+        self.change(move |queues| verbs::enqueue(queues, &jobs)).await
     }
 
     async fn lease(&self, request: &LeaseRequest) -> Result<Vec<Lease>, BrokerError> {
         let request = request.clone();
-        self.store.write(move |file, now| leasing::lease(file, now, &request)).await
+        self.change(move |queues| leasing::lease(queues, &request)).await
     }
 
-    async fn extend(&self, leases: &[LeaseRef], duration: Duration) -> Result<Vec<bool>, BrokerError> {
+    async fn extend(&self, leases: &[Beat], duration: Duration) -> Result<Vec<Extended>, BrokerError> {
         let leases = leases.to_vec();
-        self.store.write(move |file, now| leasing::extend(file, &leases, now.after(duration))).await
+        self.change(move |queues| reaping::extend(queues, &leases, queues.now.after(duration))).await
+    }
+
+    async fn cancellations(&self) -> Vec<LeaseRef> {
+        match self.asked_to_cancel().await {
+            Ok(leases) => leases,
+            Err(error) => {
+                // The next call will say so to somebody who can act on it.
+                tracing::debug!(%error, "cannot look for requests to cancel");
+                sleep(TROUBLE).await;
+                Vec::new()
+            }
+        }
+    }
+
+    async fn note(&self, notes: &[Note]) -> Result<(), BrokerError> {
+        let notes = notes.to_vec();
+        self.change(move |queues| verbs::note(queues, &notes)).await
     }
 
     async fn settle(&self, settlements: &[Settle]) -> Result<Vec<Settled>, BrokerError> {
-        let back = |settle: &Settle| matches!(settle.settlement, Settlement::Retry { .. } | Settlement::Release);
-        let any_back = settlements.iter().any(back);
         let settlements = settlements.to_vec();
-        let settled = self.store.write(move |file, now| verbs::settle(file, now, &settlements)).await?;
-        if any_back {
-            self.written.notify_waiters();
-        }
-        Ok(settled)
+        self.change(move |queues| verbs::settle(queues, &settlements)).await
     }
 
-    async fn promote(&self, queues: &[String]) -> Result<Promoted, BrokerError> {
-        let queues = queues.to_vec();
-        let promoted = self.store.write(move |file, now| verbs::promote(file, now, &queues)).await?;
-        if promoted.moved > 0 {
-            self.written.notify_waiters();
-        }
-        Ok(promoted)
+    async fn promote(&self, queues: &[String], retention: &Retention) -> Result<Promoted, BrokerError> {
+        let (names, retention) = (queues.to_vec(), *retention);
+        self.change(move |queues| promoting::promote(queues, &names, &retention)).await
     }
 
     async fn reap(&self, request: &LeaseRequest) -> Result<Vec<Lease>, BrokerError> {
         let request = request.clone();
-        self.store.write(move |file, now| leasing::reap(file, now, &request)).await
+        self.change(move |queues| reaping::reap(queues, &request)).await
     }
 
     async fn wait(&self, queues: &[String], at_most: Duration) {
@@ -156,7 +173,7 @@ impl Broker for SqliteBroker {
         if let Ok(Err(error)) = timeout_at(deadline, self.readied(queues)).await {
             // The next call will say so to somebody who can act on it; until then there is no hurry.
             tracing::debug!(%error, "cannot look for jobs");
-            sleep_until(deadline.min(Instant::now() + Duration::from_millis(250))).await;
+            sleep_until(deadline.min(Instant::now() + TROUBLE)).await;
         }
     }
 }
@@ -178,6 +195,16 @@ impl Inspect for SqliteBroker {
         self.store.read(move |view, _| inspect::result(view, &id)).await
     }
 
+    async fn log(&self, id: &JobId) -> Result<JobLog, BrokerError> {
+        let id = id.clone();
+        self.store.read(move |view, _| inspect::log(view, &id)).await
+    }
+
+    async fn failures(&self, filter: &JobFilter) -> Result<Vec<Failures>, BrokerError> {
+        let filter = filter.clone();
+        self.store.read(move |view, _| inspect::failures(view, &filter)).await
+    }
+
     async fn jobs(&self, filter: &JobFilter) -> Result<Vec<JobView>, BrokerError> {
         let filter = filter.clone();
         self.store.read(move |view, _| inspect::jobs(view, &filter)).await
@@ -187,25 +214,27 @@ impl Inspect for SqliteBroker {
         self.store.read(|view, _| inspect::queues(view)).await
     }
 
-    async fn cancel(&self, ids: &[JobId]) -> Result<Vec<bool>, BrokerError> {
+    async fn cancel(&self, ids: &[JobId]) -> Result<Vec<Cancelled>, BrokerError> {
         let ids = ids.to_vec();
-        self.store.write(move |file, now| inspect::cancel(file, now, &ids)).await
+        let (cancelled, asked) = self.change(move |queues| by_hand::cancel(queues, &ids)).await?;
+        if asked {
+            self.asked.notify_waiters();
+        }
+        Ok(cancelled)
     }
 
     async fn retry(&self, ids: &[JobId]) -> Result<Vec<bool>, BrokerError> {
         let ids = ids.to_vec();
-        let retried = self.store.write(move |file, now| inspect::retry(file, now, &ids)).await?;
-        self.written.notify_waiters();
-        Ok(retried)
+        self.change(move |queues| by_hand::retry(queues, &ids)).await
     }
 
     async fn remove(&self, ids: &[JobId]) -> Result<Vec<bool>, BrokerError> {
         let ids = ids.to_vec();
-        self.store.write(move |file, _| inspect::remove(file, &ids)).await
+        self.change(move |queues| by_hand::remove(queues, &ids)).await
     }
 
     async fn purge(&self, queue: &str) -> Result<u64, BrokerError> {
         let queue = queue.to_owned();
-        self.store.write(move |file, _| inspect::purge(file, &queue)).await
+        self.change(move |queues| by_hand::purge(queues, &queue)).await
     }
 }

@@ -8,9 +8,9 @@ use crate::history::History;
 use crate::job::{Job, JobId, JobOptions, JobView, State};
 use crate::policy::Counters;
 
-/// What [`job`] reads, of `jobs JOIN payloads`.
-pub(super) const JOB: &str =
-    "jobs.job, id, queue, task, enqueued_at, run_at, options, starts, failures, waits, history, bytes";
+/// What [`job`] reads, of `jobs`.
+pub(super) const JOB: &str = "job, id, queue, task, enqueued_at, run_at, options, starts, failures, waits, lost, history, \
+                              (SELECT bytes FROM payloads WHERE payloads.job = jobs.job) AS bytes";
 
 /// A row's key and the job in it; `Err` with the reason where its options cannot be read.
 pub(super) fn job(row: &Row<'_>) -> Result<(i64, std::result::Result<Job, String>)> {
@@ -25,7 +25,12 @@ pub(super) fn job(row: &Row<'_>) -> Result<(i64, std::result::Result<Job, String
             enqueued_at: row.get("enqueued_at")?,
             run_at: row.get("run_at")?,
             options,
-            counters: Counters { starts: row.get("starts")?, failures: row.get("failures")?, waits: row.get("waits")? },
+            counters: Counters {
+                starts: row.get("starts")?,
+                failures: row.get("failures")?,
+                waits: row.get("waits")?,
+                lost: row.get("lost")?,
+            },
             history: history(row)?,
         }),
     };
@@ -34,17 +39,19 @@ pub(super) fn job(row: &Row<'_>) -> Result<(i64, std::result::Result<Job, String
 
 /// What [`view`] reads, of `jobs`.
 pub(super) const VIEW: &str = "id, task, queue, state, priority, enqueued_at, run_at, finished_at, payload_bytes, \
-                               options, starts, history, length(reply) AS reply_bytes";
+                               options, starts, key, unique_key, start_by, held, progress, cancel, history, \
+                               length(reply) AS reply_bytes";
 
 /// The view of a row.
 pub(super) fn view(row: &Row<'_>) -> Result<JobView> {
     let options: String = row.get("options")?;
     let options: JobOptions = serde_json::from_str(&options).unwrap_or_default();
+    let state: State = row.get("state")?;
     Ok(JobView {
         id: row.get("id")?,
         task: row.get("task")?,
         queue: row.get("queue")?,
-        state: row.get("state")?,
+        state,
         priority: row.get("priority")?,
         enqueued_at: row.get("enqueued_at")?,
         run_at: row.get("run_at")?,
@@ -52,12 +59,18 @@ pub(super) fn view(row: &Row<'_>) -> Result<JobView> {
         payload_bytes: row.get::<_, i64>("payload_bytes")?.unsigned_abs(),
         max_attempts: options.max_attempts,
         attempts_started: row.get("starts")?,
+        key: row.get("key")?,
+        unique_key: row.get("unique_key")?,
+        expires_at: row.get("start_by")?,
+        held_by: row.get("held")?,
+        progress: row.get("progress")?,
+        cancelling: state == State::Running && row.get("cancel")?,
         attempts: history(row)?.into_attempts(),
         result_bytes: row.get::<_, Option<i64>>("reply_bytes")?.map(i64::unsigned_abs),
     })
 }
 
-fn history(row: &Row<'_>) -> Result<History> {
+pub(super) fn history(row: &Row<'_>) -> Result<History> {
     Ok(History::decode(row.get_ref("history")?.as_blob()?))
 }
 

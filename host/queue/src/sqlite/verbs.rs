@@ -1,79 +1,159 @@
-//! The verbs that move jobs between states, each the body of one transaction: enqueue, settle, promote.
+//! The verbs that accept jobs, settle them, and note how far they are.
 
 use std::time::Duration;
 
-use rusqlite::{Connection, Result, Transaction, named_params};
+use rusqlite::{OptionalExtension, Result, named_params};
 
-use crate::broker::{Enqueued, Promoted, Settle, Settled};
+use super::queue::Queues;
+use super::uniques::{TIME, scope_word};
+use crate::broker::{Enqueued, Note, Settle, Settled};
 use crate::clock::Timestamp;
+use crate::fingerprint::fingerprint;
 use crate::job::{NewJob, State};
 use crate::policy::{KEEP_CANCELLED, Settlement};
 
-/// The most jobs of a queue that one call of promote moves, and the most records it removes, so that a million jobs due
-/// at one instant do not keep everybody else waiting.
-const PROMOTED_AT_ONCE: i64 = 10_000;
-
-pub(super) fn enqueue(file: &Transaction<'_>, now: Timestamp, jobs: &[NewJob]) -> Result<Vec<Enqueued>> {
-    let mut insert = file.prepare_cached(
-        "INSERT INTO jobs (id, queue, task, state, priority, place, options, payload_bytes, enqueued_at, run_at)
-         VALUES (:id, :queue, :task, :state, :priority, :place, :options, :bytes, :now, :run_at)
-         ON CONFLICT (id, queue) DO NOTHING",
-    )?;
-    let mut insert_payload = file.prepare_cached("INSERT INTO payloads (job, bytes) VALUES (?1, ?2)")?;
-    let mut places = Places::new(file);
-    let mut enqueued = Vec::with_capacity(jobs.len());
-    for job in jobs {
-        let run_at = job.run_at.unwrap_or(now).max(now);
-        let state = if run_at > now { State::Scheduled } else { State::Queued };
-        let created = insert.execute(named_params! {
-            ":id": job.id, ":queue": job.queue, ":task": job.task, ":state": state,
-            ":priority": job.options.priority, ":place": places.next(&job.queue)?,
-            // A struct of numbers always serialises.
-            ":options": serde_json::to_string(&job.options).unwrap_or_default(),
-            ":bytes": job.payload.len() as i64, ":now": now, ":run_at": run_at,
-        })? == 1;
-        if created {
-            insert_payload.execute((file.last_insert_rowid(), &job.payload))?;
-        }
-        enqueued.push(Enqueued { id: job.id.clone(), created });
-    }
-    places.write()?;
-    Ok(enqueued)
+pub(super) fn enqueue(queues: &mut Queues<'_>, jobs: &[NewJob]) -> Result<Vec<Enqueued>> {
+    jobs.iter().map(|job| accept(queues, job)).collect()
 }
 
-pub(super) fn settle(file: &Transaction<'_>, now: Timestamp, settlements: &[Settle]) -> Result<Vec<Settled>> {
-    let mut update = file.prepare_cached(
-        "UPDATE jobs SET state = :state, place = coalesce(:place, place), run_at = coalesce(:run_at, run_at),
-             finished_at = :finished_at, expires_at = :expires_at, reply = :reply,
-             starts = :starts, failures = :failures, waits = :waits, history = :history, outcome = :outcome,
-             lease_until = NULL
-         WHERE id = :id AND queue = :queue AND token = :token AND state = 'running'",
+/// Accepts one job, unless one with its id is there already, or another holds its unique key.
+pub(super) fn accept(queues: &mut Queues<'_>, job: &NewJob) -> Result<Enqueued> {
+    let (file, now) = (queues.file, queues.now);
+    let queue = queues.of(&job.queue)?;
+    // Whatever becomes of the job, the queue is known from now on.
+    queue.row_mut();
+    let none = |id| Ok(Enqueued { id, created: false });
+    let mut exists = file.prepare_cached("SELECT EXISTS (SELECT 1 FROM jobs WHERE id = ?1 AND queue = ?2)")?;
+    if exists.query_row((&job.id, &job.queue), |row| row.get(0))? {
+        return none(job.id.clone());
+    }
+    if let Some(unique) = &job.unique {
+        if let Some(holder) = queue.holder(&unique.key)? {
+            return none(holder);
+        }
+        queue.take_unique(&job.id, unique)?;
+    }
+    let run_at = job.run_at.unwrap_or(now).max(now);
+    let later = run_at > now;
+    // One that is scheduled takes its place when it is promoted.
+    let place = if later { 0 } else { queue.place(job.options.priority, job.key.as_deref())? };
+    queue.wake = true;
+    let mut insert = file.prepare_cached(
+        "INSERT INTO jobs (id, queue, task, state, priority, place, options, payload_bytes, enqueued_at, run_at, key,
+             unique_key, unique_scope, start_by)
+         VALUES (:id, :queue, :task, :state, :priority, :place, :options, :bytes, :now, :run_at, :key,
+             :unique_key, :unique_scope, :start_by)",
     )?;
-    let mut delete =
-        file.prepare_cached("DELETE FROM jobs WHERE id = ?1 AND queue = ?2 AND token = ?3 AND state = 'running'")?;
-    let mut places = Places::new(file);
+    insert.execute(named_params! {
+        ":id": job.id, ":queue": job.queue, ":task": job.task,
+        ":state": if later { State::Scheduled } else { State::Queued },
+        ":priority": job.options.priority, ":place": place,
+        // A struct of numbers always serialises.
+        ":options": serde_json::to_string(&job.options).unwrap_or_default(),
+        ":bytes": job.payload.len() as i64, ":now": now, ":run_at": run_at, ":key": job.key,
+        ":unique_key": job.unique.as_ref().map(|unique| &unique.key),
+        ":unique_scope": job.unique.as_ref().map(|unique| scope_word(unique.scope)),
+        ":start_by": job.expires_at.map(|at| at.max(Timestamp(0))),
+    })?;
+    file.prepare_cached("INSERT INTO payloads (job, bytes) VALUES (?1, ?2)")?
+        .execute((file.last_insert_rowid(), &job.payload))?;
+    Ok(Enqueued { id: job.id.clone(), created: true })
+}
+
+/// What has to be known of a job that is settled.
+struct Running {
+    job: i64,
+    priority: i32,
+    key: Option<String>,
+    unique_key: Option<String>,
+    unique_scope: Option<String>,
+    cancel: bool,
+    counted: Option<String>,
+    payload_bytes: i64,
+}
+
+pub(super) fn settle(queues: &mut Queues<'_>, settlements: &[Settle]) -> Result<Vec<Settled>> {
+    let mut find = queues.file.prepare_cached(
+        "SELECT job, priority, key, unique_key, unique_scope, cancel, counted, payload_bytes FROM jobs
+         WHERE id = ?1 AND queue = ?2 AND token = ?3 AND state = 'running'",
+    )?;
+    let mut ended = Vec::new();
     let mut settled = Vec::with_capacity(settlements.len());
     for settle in settlements {
         let lease = &settle.lease;
-        let token = lease.token.cast_signed();
-        let changed = if matches!(settle.settlement, Settlement::Complete { keep: Duration::ZERO, .. }) {
-            delete.execute((&lease.id, &lease.queue, token))?
-        } else {
-            let to = Destination::of(&settle.settlement, now);
-            let place = if to.behind_the_others { Some(places.next(&lease.queue)?) } else { None };
-            update.execute(named_params! {
-                ":id": lease.id, ":queue": lease.queue, ":token": token,
-                ":state": to.state, ":place": place, ":run_at": to.run_at,
-                ":finished_at": to.state.is_terminal().then_some(now), ":expires_at": to.expires_at,
-                ":reply": to.reply, ":starts": settle.counters.starts, ":failures": settle.counters.failures,
-                ":waits": settle.counters.waits, ":history": settle.history.encode(),
-                ":outcome": settle.outcome.as_str(),
-            })?
-        };
-        settled.push(if changed == 1 { Settled::Done } else { Settled::Stale });
+        let found = find
+            .query_row((&lease.id, &lease.queue, lease.token.cast_signed()), |row| {
+                Ok(Running {
+                    job: row.get(0)?,
+                    priority: row.get(1)?,
+                    key: row.get(2)?,
+                    unique_key: row.get(3)?,
+                    unique_scope: row.get(4)?,
+                    cancel: row.get(5)?,
+                    counted: row.get(6)?,
+                    payload_bytes: row.get(7)?,
+                })
+            })
+            .optional()?;
+        settled.push(if found.is_some() { Settled::Done } else { Settled::Stale });
+        if let Some(job) = found {
+            for enqueued in &settle.jobs {
+                accept(queues, enqueued)?;
+            }
+            move_on(queues, settle, &job)?;
+            ended.push((&lease.queue, job.counted));
+        }
     }
-    places.write()?;
+    // After all of them: what is let back finds its place among those that came back.
+    for (queue, counted) in ended {
+        let queue = queues.of(queue)?;
+        queue.end_under(counted.as_deref().unwrap_or_default())?;
+        // There is room again under the queue's own limit, if it has one.
+        queue.wake |= queue.limited;
+    }
     Ok(settled)
+}
+
+/// Sends a job that ran where its settlement says.
+fn move_on(queues: &mut Queues<'_>, settle: &Settle, job: &Running) -> Result<()> {
+    let (file, now) = (queues.file, queues.now);
+    let queue = queues.of(&settle.lease.queue)?;
+    // One that somebody asked to cancel does not run again.
+    let to = match &settle.settlement {
+        Settlement::Retry { .. } | Settlement::Release if job.cancel => Destination::of(&Settlement::Cancel, now),
+        settlement => Destination::of(settlement, now),
+    };
+    if to.state.is_terminal() && job.unique_scope.as_deref() != Some(TIME) {
+        queue.let_go(&settle.lease.id, job.unique_key.as_deref())?;
+    }
+    if to.state == State::Succeeded && to.expires_at == Some(now) {
+        file.prepare_cached("DELETE FROM jobs WHERE job = ?1")?.execute([job.job])?;
+        return Ok(());
+    }
+    let history = settle.history.encode();
+    if to.state == State::Dead {
+        queue.count_dead(job.payload_bytes + history.len() as i64);
+    }
+    let place = if to.behind_the_others { Some(queue.place(job.priority, job.key.as_deref())?) } else { None };
+    queue.wake |= !to.state.is_terminal();
+    let mut update = file.prepare_cached(
+        "UPDATE jobs SET state = :state, place = coalesce(:place, place), run_at = coalesce(:run_at, run_at),
+             finished_at = :finished_at, expires_at = :expires_at, reply = :reply,
+             starts = :starts, failures = :failures, waits = :waits, lost = :lost,
+             history = :history, outcome = :outcome, fingerprint = :fingerprint,
+             lease_until = NULL, cancel = 0, counted = NULL
+         WHERE job = :job",
+    )?;
+    update
+        .execute(named_params! {
+            ":job": job.job, ":state": to.state, ":place": place, ":run_at": to.run_at,
+            ":finished_at": to.state.is_terminal().then_some(now), ":expires_at": to.expires_at, ":reply": to.reply,
+            ":starts": settle.counters.starts, ":failures": settle.counters.failures,
+            ":waits": settle.counters.waits, ":lost": settle.counters.lost, ":history": history,
+            ":outcome": settle.outcome.as_str(),
+            ":fingerprint": if to.state == State::Dead { fingerprint(&settle.history) } else { String::new() },
+        })
+        .map(drop)
 }
 
 /// Where a settlement sends a job.
@@ -93,7 +173,7 @@ impl<'a> Destination<'a> {
             Settlement::Complete { reply, keep } => {
                 Self { expires_at: Some(now.after(*keep)), reply: Some(reply), ..to(State::Succeeded) }
             }
-            Settlement::Retry { delay: Duration::ZERO } => {
+            Settlement::Retry { delay } if *delay < Duration::from_micros(1) => {
                 Self { behind_the_others: true, run_at: Some(now), ..to(State::Queued) }
             }
             Settlement::Retry { delay } => Self { run_at: Some(now.after(*delay)), ..to(State::Scheduled) },
@@ -104,94 +184,26 @@ impl<'a> Destination<'a> {
     }
 }
 
-pub(super) fn promote(file: &Transaction<'_>, now: Timestamp, queues: &[String]) -> Result<Promoted> {
-    let mut due = file.prepare_cached(
-        "SELECT job FROM jobs WHERE queue = ?1 AND state = 'scheduled' AND run_at <= ?2 ORDER BY run_at, id LIMIT ?3",
+pub(super) fn note(queues: &mut Queues<'_>, notes: &[Note]) -> Result<()> {
+    let mut find = queues
+        .file
+        .prepare_cached("SELECT job FROM jobs WHERE id = ?1 AND queue = ?2 AND token = ?3 AND state = 'running'")?;
+    let mut progress = queues.file.prepare_cached("UPDATE jobs SET progress = ?2 WHERE job = ?1")?;
+    let mut log = queues.file.prepare_cached(
+        "INSERT INTO logs (job, bytes) VALUES (?1, ?2) ON CONFLICT (job) DO UPDATE SET bytes = excluded.bytes",
     )?;
-    let mut queue_up = file.prepare_cached("UPDATE jobs SET state = 'queued', place = ?2 WHERE job = ?1")?;
-    // The states stand in the text of the statements, because that is how SQLite finds the index of each.
-    let forget = ["succeeded", "cancelled"].map(|state| {
-        format!(
-            "DELETE FROM jobs WHERE job IN
-                 (SELECT job FROM jobs WHERE queue = ?1 AND state = '{state}' AND expires_at <= ?2 LIMIT ?3)"
-        )
-    });
-    let mut next = file.prepare_cached(
-        "SELECT min(at) FROM (SELECT min(run_at) AS at FROM jobs WHERE queue = ?1 AND state = 'scheduled'
-             UNION ALL SELECT min(lease_until) FROM jobs WHERE queue = ?1 AND state = 'running')",
-    )?;
-    let mut places = Places::new(file);
-    let mut promoted = Promoted::default();
-    for queue in queues {
-        let keys: Vec<i64> = due.query_map((queue, now, PROMOTED_AT_ONCE), |row| row.get(0))?.collect::<Result<_>>()?;
-        for key in &keys {
-            queue_up.execute((key, places.next(queue)?))?;
+    let mut stored = queues.file.prepare_cached("SELECT bytes FROM logs WHERE job = ?1")?;
+    for Note { lease, progress: fraction, log: lines } in notes {
+        let token = lease.token.cast_signed();
+        let job: Option<i64> = find.query_row((&lease.id, &lease.queue, token), |row| row.get(0)).optional()?;
+        let Some(job) = job else { continue };
+        if let Some(fraction) = fraction {
+            progress.execute((job, fraction))?;
         }
-        promoted.moved += keys.len();
-        for forget in &forget {
-            file.prepare_cached(forget)?.execute((queue, now, PROMOTED_AT_ONCE))?;
-        }
-        if let Some(at) = next.query_row([queue], |row| row.get::<_, Option<Timestamp>>(0))? {
-            let wait = at.until_from(now);
-            promoted.next = Some(promoted.next.map_or(wait, |sooner| sooner.min(wait)));
+        if !lines.is_empty() {
+            let before: Option<Vec<u8>> = stored.query_row([job], |row| row.get(0)).optional()?;
+            log.execute((job, lines.append_to(before.unwrap_or_default())))?;
         }
     }
-    places.write()?;
-    Ok(promoted)
-}
-
-/// How long until a worker may take or promote something in these queues; `None` if nothing waits there.
-pub(super) fn ready(view: &Connection, now: Timestamp, queues: &[String]) -> Result<Option<Duration>> {
-    let mut queued = view.prepare_cached("SELECT EXISTS (SELECT 1 FROM jobs WHERE queue = ?1 AND state = 'queued')")?;
-    let mut scheduled = view.prepare_cached("SELECT min(run_at) FROM jobs WHERE queue = ?1 AND state = 'scheduled'")?;
-    let mut soonest: Option<Duration> = None;
-    for queue in queues {
-        if queued.query_row([queue], |row| row.get(0))? {
-            return Ok(Some(Duration::ZERO));
-        }
-        if let Some(at) = scheduled.query_row([queue], |row| row.get::<_, Option<Timestamp>>(0))? {
-            let wait = at.until_from(now);
-            soonest = Some(soonest.map_or(wait, |sooner| sooner.min(wait)));
-        }
-    }
-    Ok(soonest)
-}
-
-/// Gives places in queues out: each queue's number is read once and written once, however many jobs join it.
-pub(super) struct Places<'a> {
-    file: &'a Transaction<'a>,
-    last: Vec<(String, i64)>,
-}
-
-impl<'a> Places<'a> {
-    pub(super) fn new(file: &'a Transaction<'a>) -> Self {
-        Self { file, last: Vec::new() }
-    }
-
-    /// The next place in a queue, behind all others.
-    pub(super) fn next(&mut self, queue: &str) -> Result<i64> {
-        let known = self.last.iter().position(|(name, _)| name == queue);
-        let index = match known {
-            Some(index) => index,
-            None => {
-                let last = self
-                    .file
-                    .prepare_cached("INSERT INTO queues (name) VALUES (?1) ON CONFLICT (name) DO UPDATE SET name = name RETURNING last_place")?
-                    .query_row([queue], |row| row.get(0))?;
-                self.last.push((queue.to_owned(), last));
-                self.last.len() - 1
-            }
-        };
-        self.last[index].1 += 1;
-        Ok(self.last[index].1)
-    }
-
-    /// Writes the numbers back; without this the places would be given out twice.
-    pub(super) fn write(self) -> Result<()> {
-        let mut write = self.file.prepare_cached("UPDATE queues SET last_place = ?2 WHERE name = ?1")?;
-        for (queue, last) in &self.last {
-            write.execute((queue, last))?;
-        }
-        Ok(())
-    }
+    Ok(())
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use afresh_queue::job::DEFAULT_MAX_PAYLOAD;
-use afresh_queue::{BrokerError, Client, NewJob, Settlement, State};
+use afresh_queue::{
+    BrokerError, Client, JobLog, Lease, LoggedLine, Moment, NewJob, Note, Settlement, State, Timestamp,
+};
 
 use crate::subject::{Subject, complete, id, job, jobs};
 
@@ -59,4 +61,49 @@ async fn a_result_can_be_waited_for() {
     assert_eq!((finished.job.state, finished.reply), (State::Dead, None));
     let error = client.wait_for_result(&id("nobody"), HOUR).await.unwrap_err();
     assert!(error.to_string().contains("there is no job nobody"), "{error}");
+}
+
+#[tokio::test]
+async fn a_job_that_is_watched_shows_each_line_once_also_where_an_attempt_is_run_again() {
+    let s = Subject::redis().await;
+    let client = Client::from_broker(Arc::clone(&s.broker));
+    client.enqueue(job("j")).await.unwrap();
+    let mut watch = client.watch(&id("j"));
+    let mut seen = Vec::new();
+    let mut show = |moment| match moment {
+        Moment::Progress(progress) => seen.push(progress.to_string()),
+        Moment::Logged(line) => seen.push(line.text),
+    };
+    assert_eq!(watch.wait(Duration::ZERO, &mut show).await.unwrap(), None);
+
+    let lease = s.lease_one().await;
+    note(&s, &lease, 0.5, &[(1, "a"), (2, "b")]).await;
+    assert_eq!(watch.wait(Duration::ZERO, &mut show).await.unwrap(), None);
+    assert_eq!(watch.wait(Duration::ZERO, &mut show).await.unwrap(), None, "nothing is shown twice");
+    s.settle(&lease, Settlement::Release).await;
+
+    let lease = s.lease_one().await;
+    note(&s, &lease, 0.25, &[(1, "again"), (2, "b")]).await;
+    s.settle(&lease, complete("reply", HOUR)).await;
+    let finished = watch.wait(HOUR, &mut show).await.unwrap().unwrap();
+    assert_eq!((finished.job.state, finished.reply), (State::Succeeded, Some(b"reply".to_vec())));
+    assert_eq!(seen, ["0.5", "a", "b", "0.25", "again", "b"]);
+
+    let error = client.watch(&id("nobody")).wait(HOUR, |_| {}).await.unwrap_err();
+    assert!(error.to_string().contains("there is no job nobody"), "{error}");
+}
+
+/// Notes how far an attempt is, and lines that it logged after those before.
+async fn note(s: &Subject, lease: &Lease, progress: f64, lines: &[(u64, &str)]) {
+    let mut log = JobLog::default();
+    // Each worker has its own clock, and no two lines are of one instant.
+    log.extend(lines.iter().map(|&(number, text)| LoggedLine {
+        attempt: 1,
+        number,
+        at: Timestamp(number as i64 + (progress * 1e6) as i64),
+        level: "info".into(),
+        text: text.into(),
+    }));
+    let note = Note { lease: lease.reference(), progress: Some(progress), log };
+    s.broker.note(&[note]).await.unwrap();
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use afresh_protocol::{ErrorRecord, OutcomeKind};
 use afresh_queue::{
-    AttemptRecord, Counters, JobFilter, JobId, JobOptions, Lease, LeaseRequest, NewJob, Settle, Settlement, State,
+    AttemptRecord, Beat, Counters, JobFilter, JobId, JobLog, JobOptions, Lease, LeaseRequest, Limit, LoggedLine,
+    NewJob, Note, Rate, Retention, Scope, Settle, Settlement, State, Unique, UniqueScope,
 };
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
@@ -24,7 +25,7 @@ const IDS: usize = 30;
 async fn compare(left: &Subject, right: &Subject) {
     let from_env = |name| std::env::var(name).ok().map(|value| value.parse().expect("a number"));
     let seed: u64 = from_env("AFRESH_SEED").unwrap_or_else(rand::random);
-    let steps: u64 = from_env("AFRESH_STEPS").unwrap_or(2_000);
+    let steps: u64 = from_env("AFRESH_STEPS").unwrap_or(10_000);
     println!("AFRESH_SEED={seed} AFRESH_STEPS={steps}");
     let mut history =
         History { left, right, random: StdRng::seed_from_u64(seed), held: Vec::new(), step: String::new() };
@@ -62,13 +63,15 @@ macro_rules! both {
 impl History<'_> {
     async fn step(&mut self, number: u64) {
         match self.random.random_range(0..100) {
-            0..22 => self.enqueue(number).await,
-            22..42 => self.lease().await,
-            42..66 => self.settle().await,
-            66..72 => self.extend().await,
-            72..80 => self.promote().await,
-            80..85 => self.reap().await,
-            85..92 => self.by_hand().await,
+            0..20 => self.enqueue(number).await,
+            20..38 => self.lease().await,
+            38..60 => self.settle().await,
+            60..65 => self.extend().await,
+            65..74 => self.promote().await,
+            74..79 => self.reap().await,
+            79..85 => self.by_hand().await,
+            85..91 => self.rule().await,
+            91..93 => self.note().await,
             _ => self.advance(),
         }
         self.observe().await;
@@ -80,21 +83,7 @@ impl History<'_> {
     }
 
     async fn enqueue(&mut self, number: u64) {
-        let now = self.left.clock.fixed().unwrap();
-        let jobs: Vec<NewJob> = (0..self.random.random_range(1..6))
-            .map(|_| {
-                let size = self.random.random_range(0..200);
-                let mut payload = format!("{number} ").into_bytes();
-                payload.extend((0..size).map(|_| self.random.random::<u8>()));
-                let task = *["t", "u"].choose(&mut self.random).unwrap();
-                let mut job = NewJob::new(task, payload).id(self.id()).queue(self.queue()).options(self.options());
-                if self.random.random_bool(0.4) {
-                    let offset = self.random.random_range(-5_000_000..60_000_000);
-                    job.run_at = Some(afresh_queue::Timestamp(now.0 + offset));
-                }
-                job
-            })
-            .collect();
+        let jobs = self.some_jobs(number);
         self.step = format!("enqueue {jobs:?}");
         both!(self, broker => broker.enqueue(jobs.clone()));
     }
@@ -151,8 +140,12 @@ impl History<'_> {
     }
 
     async fn extend(&mut self) {
-        let (left, right): (Vec<_>, Vec<_>) =
-            self.some_held().iter().map(|(left, right)| (left.reference(), right.reference())).unzip();
+        let some = self.some_held();
+        let beats = some.iter().map(|(left, right)| {
+            let begun = self.random.random_bool(0.5);
+            (Beat { lease: left.reference(), begun }, Beat { lease: right.reference(), begun })
+        });
+        let (left, right): (Vec<_>, Vec<_>) = beats.unzip();
         let duration = self.span();
         self.step = format!("extend by {duration:?} {left:?}");
         let left = self.left.broker.extend(&left, duration).await.unwrap();
@@ -162,8 +155,12 @@ impl History<'_> {
 
     async fn promote(&mut self) {
         let queues = self.queues();
-        self.step = format!("promote {queues:?}");
-        both!(self, broker => broker.promote(&queues));
+        let retention = Retention {
+            dead_for: *[Duration::from_secs(60), Duration::from_secs(9_999_999)].choose(&mut self.random).unwrap(),
+            dead_bytes: *[500, 2_000, u64::MAX >> 12].choose(&mut self.random).unwrap(),
+        };
+        self.step = format!("promote {queues:?} {retention:?}");
+        both!(self, broker => broker.promote(&queues, &retention));
     }
 
     async fn by_hand(&mut self) {
@@ -189,6 +186,66 @@ impl History<'_> {
         }
     }
 
+    async fn rule(&mut self) {
+        let queue = self.queue();
+        let scope = match self.random.random_range(0..8) {
+            0 => Scope::Queue,
+            1..4 => Scope::Task(self.task().to_owned()),
+            4..7 => Scope::Key(self.key().to_owned()),
+            _ => Scope::EachKey,
+        };
+        match self.random.random_range(0..10) {
+            0..6 => {
+                let rate = Rate {
+                    every: Duration::from_micros(self.random.random_range(1..9_000_000)),
+                    burst: self.random.random_range(1..4),
+                };
+                let limit = Limit {
+                    concurrency: self.random.random_bool(0.5).then(|| self.random.random_range(1..4)),
+                    rate: self.random.random_bool(0.4).then_some(rate),
+                };
+                self.step = format!("limit {queue} {scope} to {limit:?}");
+                both!(self, broker => broker.set_limit(queue, &scope, &limit));
+            }
+            6..9 => {
+                // Often resumed, so that most of the history is not a standstill.
+                let paused = self.random.random_bool(0.3);
+                self.step = format!("pause {queue} {scope}: {paused}");
+                both!(self, broker => broker.set_paused(queue, &scope, paused));
+            }
+            _ => {
+                let fair = self.random.random_bool(0.6);
+                self.step = format!("make {queue} fair: {fair}");
+                both!(self, broker => broker.set_fair(queue, fair));
+            }
+        }
+    }
+
+    async fn note(&mut self) {
+        let mut left = Vec::new();
+        let mut right = Vec::new();
+        for (on_left, on_right) in self.some_held() {
+            let mut log = JobLog::default();
+            log.extend([LoggedLine {
+                attempt: on_left.job.counters.starts,
+                number: self.random.random_range(1..1_000),
+                at: on_left.since,
+                level: "info".to_owned(),
+                text: "é".repeat(self.random.random_range(0..900)),
+            }]);
+            let note = Note {
+                lease: on_left.reference(),
+                progress: self.random.random_bool(0.7).then(|| self.random.random::<f64>()),
+                log,
+            };
+            right.push(Note { lease: on_right.reference(), ..note.clone() });
+            left.push(note);
+        }
+        self.step = format!("note {left:?}");
+        self.left.broker.note(&left).await.unwrap();
+        self.right.broker.note(&right).await.unwrap();
+    }
+
     fn advance(&mut self) {
         let span = self.span();
         self.step = format!("advance by {span:?}");
@@ -199,13 +256,18 @@ impl History<'_> {
     /// Everything there is to see.
     async fn observe(&mut self) {
         both!(self, broker => broker.queues());
+        both!(self, broker => broker.rules());
         let all = JobFilter { limit: 10_000, ..JobFilter::default() };
         let left = self.left.broker.jobs(&all).await.unwrap();
         let right = self.right.broker.jobs(&all).await.unwrap();
         // One by one, so that a failure shows the job that differs and not the hundred that do not.
         let jobs: Vec<_> = left.iter().zip(&right).map(|(left, right)| self.same(left, right)).collect();
         self.same(&left.len(), &right.len());
+        let of_dead = JobFilter { limit: 100, ..JobFilter::default() };
+        let groups = both!(self, broker => broker.failures(&of_dead));
+        let fingerprint = groups.choose(&mut self.random).map(|group| group.fingerprint.clone());
         let filter = JobFilter {
+            fingerprint: fingerprint.filter(|_| self.random.random_bool(0.1)),
             queue: self.random.random_bool(0.3).then(|| self.queue().to_owned()),
             task: self.random.random_bool(0.3).then(|| "t".to_owned()),
             state: self.random.random_bool(0.5).then(|| *State::ALL.choose(&mut self.random).unwrap()),
@@ -219,6 +281,7 @@ impl History<'_> {
             both!(self, broker => broker.job(id));
             both!(self, broker => broker.payload(id));
             both!(self, broker => broker.result(id));
+            both!(self, broker => broker.log(id));
         }
     }
 
@@ -236,11 +299,38 @@ impl History<'_> {
             starts: before.starts.saturating_sub(self.random.random_range(0..2)),
             failures: before.failures + self.random.random_range(0..2),
             waits: self.random.random_range(0..3),
+            lost: before.lost + self.random.random_range(0..2),
         };
         let mut history = lease.job.history.clone();
-        let error = ErrorRecord::new("failed", "é".repeat(self.random.random_range(0..200)));
+        let error = ErrorRecord::new("failed", "é ".repeat(self.random.random_range(0..4)));
         history.push(AttemptRecord { error: Some(error), ..attempt(before.starts, outcome) });
-        Settle { lease: lease.reference(), settlement, counters, history, outcome }
+        // In its own queue: in others they appear a moment later, on one broker.
+        let mut jobs = if self.random.random_bool(0.2) { self.some_jobs(lease.token) } else { Vec::new() };
+        jobs.iter_mut().for_each(|job| job.queue.clone_from(&lease.job.queue));
+        Settle { lease: lease.reference(), settlement, counters, history, outcome, jobs }
+    }
+
+    fn some_jobs(&mut self, number: u64) -> Vec<NewJob> {
+        let now = self.left.clock.fixed().unwrap();
+        (0..self.random.random_range(1..6))
+            .map(|_| {
+                let size = self.random.random_range(0..200);
+                let mut payload = format!("{number} ").into_bytes();
+                payload.extend((0..size).map(|_| self.random.random::<u8>()));
+                if self.random.random_bool(0.1) {
+                    payload.clear();
+                }
+                let task = self.task();
+                let mut job = NewJob::new(task, payload).id(self.id()).queue(self.queue()).options(self.options());
+                let mut soon = || afresh_queue::Timestamp(now.0 + self.random.random_range(-5_000_000..60_000_000));
+                let (run_at, expires_at) = (soon(), soon());
+                job.run_at = self.random.random_bool(0.4).then_some(run_at);
+                job.expires_at = self.random.random_bool(0.2).then_some(expires_at);
+                job.key = self.random.random_bool(0.6).then(|| self.key().to_owned());
+                job.unique = self.random.random_bool(0.3).then(|| self.unique());
+                job
+            })
+            .collect()
     }
 
     /// A few leases that were given, the newest more often than the others, sometimes one twice.
@@ -256,6 +346,7 @@ impl History<'_> {
         LeaseRequest {
             queues: self.queues(),
             max: self.random.random_range(0..7),
+            begin: self.random.random_range(0..7),
             max_bytes: *[0, 300, 10_000, usize::MAX].choose(&mut self.random).unwrap(),
             worker: format!("worker-{}", self.random.random_range(0..3)),
             duration: self.span(),
@@ -280,6 +371,23 @@ impl History<'_> {
 
     fn queue(&mut self) -> &'static str {
         QUEUES.choose(&mut self.random).unwrap()
+    }
+
+    fn task(&mut self) -> &'static str {
+        ["t", "u"].choose(&mut self.random).unwrap()
+    }
+
+    fn key(&mut self) -> &'static str {
+        ["ann", "bob", "é:7"].choose(&mut self.random).unwrap()
+    }
+
+    fn unique(&mut self) -> Unique {
+        let scope = match self.random.random_range(0..3) {
+            0 => UniqueScope::Queued,
+            1 => UniqueScope::Unfinished,
+            _ => UniqueScope::For(Duration::from_millis(self.random.random_range(1..60_000))),
+        };
+        Unique { key: self.key().to_owned(), scope }
     }
 
     fn id(&mut self) -> JobId {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use afresh_harness::RedisServer;
 use afresh_protocol::OutcomeKind;
 use afresh_queue::{
-    Broker, BrokerUrl, Clock, Counters, Enqueued, History, JobFilter, JobId, JobView, Lease, LeaseRequest, NewJob,
-    QueueCounts, Settle, Settled, Settlement, State, Timestamp, open,
+    Beat, Broker, BrokerUrl, Clock, Counters, Enqueued, History, JobFilter, JobId, JobView, Lease, LeaseRequest,
+    NewJob, QueueCounts, Retention, Settle, Settled, Settlement, State, Timestamp, open,
 };
 
 /// 2026-01-01, when every manual clock starts.
@@ -80,7 +80,12 @@ impl Subject {
 
     /// Promotes the default queue; answers how many jobs moved.
     pub(crate) async fn promote(&self) -> usize {
-        self.broker.promote(&["default".into()]).await.unwrap().moved
+        self.broker.promote(&["default".into()], &Retention::default()).await.unwrap().moved
+    }
+
+    /// How long until something is due in the default queue.
+    pub(crate) async fn due(&self) -> Option<Duration> {
+        self.broker.promote(&["default".into()], &Retention::default()).await.unwrap().next
     }
 
     pub(crate) async fn job(&self, name: &str) -> Option<JobView> {
@@ -121,6 +126,7 @@ pub(crate) fn request(queue: &str, max: usize) -> LeaseRequest {
     LeaseRequest {
         queues: vec![queue.to_owned()],
         max,
+        begin: max,
         max_bytes: usize::MAX,
         worker: "worker".into(),
         duration: LEASE,
@@ -136,7 +142,12 @@ pub(crate) fn settle(lease: &Lease, settlement: Settlement) -> Settle {
         Settlement::Cancel => OutcomeKind::Cancelled,
     };
     let (counters, history) = (lease.job.counters, lease.job.history.clone());
-    Settle { lease: lease.reference(), settlement, counters, history, outcome }
+    Settle { lease: lease.reference(), settlement, counters, history, outcome, jobs: Vec::new() }
+}
+
+/// A lease that is to be extended, its attempt begun.
+pub(crate) fn beat(lease: &Lease) -> Beat {
+    Beat { lease: lease.reference(), begun: true }
 }
 
 pub(crate) fn complete(reply: &str, keep: Duration) -> Settlement {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use afresh_harness::RedisServer;
 use afresh_protocol::OutcomeKind;
-use afresh_queue::{Broker, Inspect, JobFilter, JobOptions, NewJob, Settled, Settlement, State};
+use afresh_queue::{
+    Beat, Broker, Extended, Inspect, JobFilter, JobOptions, NewJob, Retention, Settled, Settlement, State,
+};
 
 use crate::{broker, complete, request, settle};
 
@@ -20,8 +22,9 @@ async fn thousands_of_jobs_go_through_every_verb_in_one_call_each() {
     let leased: Vec<_> = leases.iter().map(|lease| lease.job.id.clone()).collect();
     assert_eq!(leased, ids, "first in, first out");
     let references: Vec<_> = leases.iter().map(|lease| lease.reference()).collect();
-    let extended = broker.extend(&references, Duration::from_secs(60)).await.unwrap();
-    assert_eq!(extended, vec![true; 5_000]);
+    let beats: Vec<_> = references.iter().map(|lease| Beat { lease: lease.clone(), begun: true }).collect();
+    let extended = broker.extend(&beats, Duration::from_secs(60)).await.unwrap();
+    assert_eq!(extended, vec![Extended::Held; 5_000]);
 
     let delay = Duration::from_millis(1);
     let retries: Vec<_> = leases.iter().map(|lease| settle(lease, Settlement::Retry { delay })).collect();
@@ -29,7 +32,7 @@ async fn thousands_of_jobs_go_through_every_verb_in_one_call_each() {
     assert_eq!(broker.settle(&retries).await.unwrap(), vec![Settled::Stale; 5_000], "settling again is harmless");
     let mut moved = 0;
     while moved < 5_000 {
-        moved += broker.promote(&["default".to_owned()]).await.unwrap().moved;
+        moved += broker.promote(&["default".to_owned()], &Retention::default()).await.unwrap().moved;
     }
     let leases = broker.lease(&request("default", 10_000)).await.unwrap();
     let replies: Vec<_> = leases.iter().map(complete).collect();

@@ -26,6 +26,7 @@ fn request(queue: &str, max: usize) -> LeaseRequest {
     LeaseRequest {
         queues: vec![queue.to_owned()],
         max,
+        begin: max,
         max_bytes: usize::MAX,
         worker: "w1".to_owned(),
         duration: LEASE,
@@ -39,6 +40,7 @@ fn settle(lease: &Lease, settlement: Settlement) -> Settle {
         counters: lease.job.counters,
         history: History::default(),
         outcome: OutcomeKind::Succeeded,
+        jobs: Vec::new(),
     }
 }
 

@@ -40,7 +40,7 @@ fn produce(server: &RedisServer, queue: &str, jobs: &Value) -> Output {
     let mut producer = Command::new(python())
         .arg(here.join("tests/producers/enqueue.py"))
         .args([&server.url()])
-        .arg(here.join("src/redis/scripts/enqueue.lua"))
+        .arg(here.join("src/redis/scripts"))
         .arg(queue)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -92,6 +92,22 @@ async fn what_python_enqueues_a_worker_gets_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn what_python_asks_for_besides_is_heeded() {
+    let server = RedisServer::start();
+    let broker = broker(&server);
+    let soon = Timestamp::now().after(Duration::from_secs(3600));
+    let options =
+        json!({ "key": "customer:42", "unique_key": "invoice/1", "unique": "unfinished", "expires_at": soon.0 });
+    let jobs =
+        json!([{ "id": "a", "task": "mail", "options": options }, { "id": "b", "task": "mail", "options": options }]);
+    let said: Vec<Value> = serde_json::from_slice(&produce(&server, "post", &jobs).stdout).unwrap();
+    assert_eq!(said, [json!({ "id": "a", "created": true }), json!({ "id": "a", "created": false })]);
+    let job = broker.job(&"a".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!((job.key.as_deref(), job.unique_key.as_deref()), (Some("customer:42"), Some("invoice/1")));
+    assert_eq!(job.expires_at, Some(soon));
+}
+
+#[tokio::test]
 async fn a_malformed_call_is_refused_with_a_sentence_and_enqueues_nothing() {
     let server = RedisServer::start();
     let broker = broker(&server);
@@ -111,6 +127,20 @@ async fn a_malformed_call_is_refused_with_a_sentence_and_enqueues_nothing() {
         (json!({ "task": "t", "options": { "timeout_ms": "long" } }), "`timeout_ms` must be a whole number"),
         (json!({ "task": "t", "options": { "max_attempts": 0 } }), "`max_attempts` must be a whole number"),
         (json!({ "task": "t", "options": { "retries": 5 } }), "`retries` is not one of"),
+        (json!({ "task": "t", "options": { "key": "a b" } }), "`key` must be 1 to 128 bytes without white space"),
+        (json!({ "task": "t", "options": { "key": "x".repeat(129) } }), "`key` must be 1 to 128 bytes"),
+        (json!({ "task": "t", "options": { "key": 42 } }), "`key` must be 1 to 128 bytes"),
+        (
+            json!({ "task": "t", "options": { "unique_key": "a" } }),
+            "`unique_key` needs one of `unique` and `unique_for_ms`",
+        ),
+        (json!({ "task": "t", "options": { "unique_key": "a", "unique": "ever" } }), "must be queued or unfinished"),
+        (
+            json!({ "task": "t", "options": { "unique_key": "a", "unique": "queued", "unique_for_ms": 1 } }),
+            "`unique_key` needs one of",
+        ),
+        (json!({ "task": "t", "options": { "unique": "queued" } }), "need a `unique_key`"),
+        (json!({ "task": "t", "options": { "expires_at": -1 } }), "`expires_at` must be a whole number"),
     ] {
         let output = produce(&server, "post", &json!([{ "task": "fine" }, job]));
         let said = String::from_utf8_lossy(&output.stderr);
@@ -119,16 +149,24 @@ async fn a_malformed_call_is_refused_with_a_sentence_and_enqueues_nothing() {
     }
     assert!(broker.jobs(&JobFilter { limit: 9, ..JobFilter::default() }).await.unwrap().is_empty());
 
-    for call in ["EVALSHA {sha} 0", "EVALSHA {sha} 5 a b c d e", "EVALSHA {sha} 5 a b c d e now id task payload 0 0"] {
+    for call in [
+        "EVALSHA {sha} 1 a now",
+        "EVALSHA {sha} 2 a b 0 id task payload 0 0",
+        "EVALSHA {sha} 1 a 0 id task payload 0 0",
+    ] {
         let answer = server.command(&call.replace("{sha}", &loaded(&server)));
-        assert!(answer.starts_with("-INVALID give 5 keys"), "{call}: {answer}");
+        assert!(answer.starts_with("-INVALID give the queue as the key"), "{call}: {answer}");
     }
 }
 
 /// The digest of the script, which Python has loaded.
 fn loaded(server: &RedisServer) -> String {
-    let script = include_bytes!("../../src/redis/scripts/enqueue.lua");
-    let digest = redis::Script::new(std::str::from_utf8(script).unwrap()).get_hash().to_owned();
+    let parts = [
+        include_str!("../../src/redis/scripts/common.lua"),
+        include_str!("../../src/redis/scripts/accept.lua"),
+        include_str!("../../src/redis/scripts/enqueue.lua"),
+    ];
+    let digest = redis::Script::new(&format!("#!lua\n{}", parts.concat())).get_hash().to_owned();
     let exists = server.command(&format!("SCRIPT EXISTS {digest}"));
     assert!(exists.contains(":1"), "the script is not loaded: {exists}");
     digest

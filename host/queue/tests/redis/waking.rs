@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use afresh_harness::RedisServer;
-use afresh_queue::{Broker, Inspect, NewJob, Settlement, Timestamp};
+use afresh_queue::{Broker, Inspect, NewJob, Retention, Settlement, Timestamp};
 use tokio::time::{Instant, timeout};
 
 use crate::{broker, request, settle};
@@ -56,7 +56,7 @@ async fn a_waiting_worker_is_woken_by_whatever_makes_a_job_ready() {
                     let lease = jobs.pop().expect("the job of the round before");
                     let delay = Duration::from_millis(50);
                     other.settle(&[settle(&lease, Settlement::Retry { delay })]).await.unwrap();
-                    while other.promote(&mail()).await.unwrap().moved == 0 {
+                    while other.promote(&mail(), &Retention::default()).await.unwrap().moved == 0 {
                         tokio::time::sleep(Duration::from_millis(5)).await;
                     }
                 }

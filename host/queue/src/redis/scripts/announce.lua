@@ -1,4 +1,3 @@
-#!lua flags=allow-oom
 -- Notes what a worker says of itself, and forgets workers that have been silent for too long. It may run while Redis is
 -- over its memory limit, so that people see who drains it: what it keeps is bounded by the number of workers.
 --
@@ -7,15 +6,9 @@
 --          5 for how long it is shown after that in µs
 -- Returns  OK
 -- States   none: no job is touched
-local now, name = tonumber(ARGV[1]), ARGV[2]
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000000 + time[2]
-end
-
-local ends = now + tonumber(ARGV[4])
-redis.call('HSET', KEYS[1], name, string.format('%d %d ', now, ends) .. ARGV[3])
-redis.call('ZADD', KEYS[2], string.format('%d', ends + tonumber(ARGV[5])), name)
+local name, ends = ARGV[2], now + tonumber(ARGV[4])
+redis.call('HSET', KEYS[1], name, text(now) .. ' ' .. text(ends) .. ' ' .. ARGV[3])
+redis.call('ZADD', KEYS[2], text(ends + tonumber(ARGV[5])), name)
 
 for _, silent in ipairs(redis.call('ZRANGE', KEYS[2], '-inf', now, 'BYSCORE', 'LIMIT', 0, 100)) do
   redis.call('HDEL', KEYS[1], silent)

@@ -1,24 +1,24 @@
-#!lua flags=allow-oom
--- Cancels jobs that are scheduled or queued.
+-- Cancels jobs: one that is scheduled or queued at once; of one that runs, its worker is told to end the attempt.
 --
--- KEYS     1 job · 2 queued · 3 scheduled · 4 seq · 5 wake · 6 running · 7 succeeded · 8 dead · 9 cancelled
+-- KEYS     1 the queue (common.lua)
 -- ARGV     1 now in µs ('' = ask TIME) · 2 how long to keep them, in µs, then the ids
--- Returns  for each id 1 if it was cancelled, 0 if it runs or has ended, -1 if it is not in this queue
--- States   scheduled, queued → cancelled
-local now = tonumber(ARGV[1])
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000000 + time[2]
-end
-local from, reply = { queued = KEYS[2], scheduled = KEYS[3] }, {}
+-- Returns  for each id 1 if it was cancelled, 2 if it runs and its worker was asked, 0 if it has ended, -1 if it is not in
+--          this queue
+-- States   scheduled, queued → cancelled; running → running
+local reply = {}
 for i = 3, #ARGV do
-  local key = KEYS[1] .. ':' .. ARGV[i]
-  local state = redis.call('HGET', key, 'state')
-  if state and from[state] then
-    redis.call('ZREM', from[state], ARGV[i])
-    redis.call('HSET', key, 'state', 'cancelled', 'finished', now)
-    redis.call('ZADD', KEYS[9], now + tonumber(ARGV[2]), ARGV[i])
+  local id = ARGV[i]
+  local job, answer = leaving(id), 0
+  if not job.state then
+    answer = -1
+  elseif job.state == 'scheduled' or job.state == 'queued' then
+    end_unrun(id, job, 'cancelled', tonumber(ARGV[2]))
+    answer = 1
+  elseif job.state == 'running' then
+    redis.call('HSET', record(id), 'cancel', '1')
+    redis.call('PUBLISH', K.cancel, id .. ' ' .. redis.call('HGET', record(id), 'token'))
+    answer = 2
   end
-  reply[#reply + 1] = not state and -1 or from[state] and 1 or 0
+  reply[#reply + 1] = answer
 end
-return reply
+return done(reply)

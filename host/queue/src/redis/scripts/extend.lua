@@ -1,19 +1,20 @@
-#!lua flags=allow-oom
 -- Extends leases, each only if its token is still the job's.
 --
--- KEYS     1 job · 2 queued · 3 scheduled · 4 seq · 5 wake · 6 running · 7 succeeded · 8 dead · 9 cancelled
--- ARGV     1 now in µs ('' = ask TIME) · 2 the lease's length in µs from now, then two for each lease: id · token
--- Returns  for each lease 1 if it was extended, 0 if it is no longer the caller's
+-- KEYS     1 the queue (common.lua)
+-- ARGV     1 now in µs ('' = ask TIME) · 2 the lease's length in µs from now, then three for each lease:
+--          id · token · 1 if its attempt has begun, else 0
+-- Returns  for each lease 1 if it was extended, 2 if it was and somebody asked to cancel its job, 0 if it is no longer the
+--          caller's
 -- States   running → running
-local now = tonumber(ARGV[1])
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000000 + time[2]
+local ends, reply = text(now + tonumber(ARGV[2])), {}
+for i = 3, #ARGV, 3 do
+  local id, begun, answer = ARGV[i], ARGV[i + 2], 0
+  local job = redis.pcall('HMGET', record(id), 'token', 'cancel', 'begun')
+  if job[1] == ARGV[i + 1] then
+    redis.call('ZADD', K.running, ends, id)
+    if begun == '1' and job[3] ~= '1' then redis.call('HSET', record(id), 'begun', '1') end
+    answer = job[2] and 2 or 1
+  end
+  reply[#reply + 1] = answer
 end
-local ends, reply = now + tonumber(ARGV[2]), {}
-for i = 3, #ARGV, 2 do
-  local id, ours = ARGV[i], redis.pcall('HGET', KEYS[1] .. ':' .. ARGV[i], 'token') == ARGV[i + 1]
-  if ours then redis.call('ZADD', KEYS[6], ends, id) end
-  reply[#reply + 1] = ours and 1 or 0
-end
-return reply
+return done(reply)

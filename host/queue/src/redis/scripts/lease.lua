@@ -1,57 +1,103 @@
-#!lua flags=allow-oom
--- Hands out jobs that are queued: highest priority first, then first in first out. Counts a start for each.
+-- Hands out jobs that are queued: highest priority first, then first in first out. Counts a start for each. A job that a
+-- limit keeps from starting is held, and one whose time to start is over expires.
 -- It may run while Redis is over its memory limit, like all scripts but enqueue: else a full Redis could never drain.
 --
--- KEYS     1 job · 2 queued · 3 scheduled · 4 seq · 5 wake · 6 running · 7 succeeded · 8 dead · 9 cancelled
+-- KEYS     1 the queue (common.lua)
 -- ARGV     1 now in µs ('' = ask TIME) · 2 at most so many jobs · 3 at most so many bytes of payloads and histories
 --          4 the lease's length in µs · 5 worker · 6 how many jobs the caller has already (with none, the first job is
---          given whatever its size)
+--          given whatever its size) · 7 how many begin at once, counted with those of 6 · 8 how long to keep what expires,
+--          in µs
 -- Returns  now · 1 if there may be more · bytes of payloads and histories handed out, then one row for each lease:
---          id · token · starts · task · payload · options · at · run_at · priority · failures · waits · history
--- States   queued → running
-local now, max, max_bytes = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000000 + time[2]
-end
+--          id · token · starts · task · payload · options · at · run_at · priority · failures · waits · lost · history
+-- States   queued → running, expired
+local max, max_bytes, has, begin = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[6]), tonumber(ARGV[7])
+-- The most jobs that are looked at, so that a queue of held jobs keeps nobody waiting.
+local LOOKED_AT = math.max(1000, max)
 
-local popped = redis.call('ZPOPMIN', KEYS[2], max)
-local count = #popped / 2
-local reply = { now, count == max and 1 or 0, 0 }
-if count == 0 then return reply end
+local limited = redis.call('EXISTS', K.limits) == 1
+if limited then max = math.min(max, (room('queue'))) end
 
-local token = redis.call('INCRBY', KEYS[4], count) - count
--- Whole numbers as text: Redis would print a number of Lua's as a double, which is slow.
-local prefix, ends, worker = KEYS[1] .. ':', string.format('%d', now + tonumber(ARGV[4])), ARGV[5]
-local running, bytes, has_some = {}, 0, tonumber(ARGV[6]) > 0
-for i = 1, count do
-  local id, score = popped[2 * i - 1], popped[2 * i]
-  local key = prefix .. id
-  local job = redis.pcall('HMGET', key, 'state', 'task', 'payload', 'options', 'at', 'run_at', 'priority', 'starts',
-    'failures', 'waits', 'history')
-  -- An id whose record has gone, or is not a queued job's, is only cleaned away.
-  if job[1] == 'queued' then
-    local payload, history = job[3] or '', job[11] or ''
-    local size = #payload + #history
-    if bytes + size > max_bytes and (#running > 0 or has_some) then
-      for j = i, count do redis.call('ZADD', KEYS[2], popped[2 * j], popped[2 * j - 1]) end
-      reply[2] = 1
-      break
-    end
-    bytes = bytes + size
-    local starts = (tonumber(job[8]) or 0) + 1
-    redis.call('HSET', key, 'state', 'running', 'token', string.format('%d', token + i), 'worker', worker, 'starts',
-      starts, 'score', score)
-    running[#running + 1] = ends
-    running[#running + 1] = id
-    reply[#reply + 1] = {
-      id, token + i, starts, job[2] or '', payload, job[4] or '', job[5] or '', job[6] or job[5] or '', job[7] or '0',
-      job[9] or '0', job[10] or '0', history,
-    }
+local ends, worker = text(now + tonumber(ARGV[4])), ARGV[5]
+local reply, running, bytes, looked_at, more = { now, 0, 0 }, {}, 0, 0, false
+local token = redis.call('GET', K.seq) or '0'
+local turns = {}
+
+-- The limit that keeps a job from starting, and until when; or nil.
+local function held_by(names)
+  for _, name in ipairs(names) do
+    local free, at = room(name)
+    if free < 1 then return name, at end
   end
 end
-for i = 1, #running, 4000 do
-  redis.call('ZADD', KEYS[6], unpack(running, i, math.min(i + 3999, #running)))
+
+while #running / 2 < max and looked_at < LOOKED_AT and not more do
+  local popped = redis.call('ZPOPMIN', K.queued, math.min(max - #running / 2, LOOKED_AT - looked_at))
+  if #popped == 0 then break end
+  for i = 1, #popped, 2 do
+    local id, score = popped[i], popped[i + 1]
+    local key = record(id)
+    local job = redis.pcall('HMGET', key, 'state', 'task', 'payload', 'options', 'at', 'run_at', 'priority', 'starts',
+      'failures', 'waits', 'lost', 'history', 'key', 'start_by', 'unique', 'scope', 'progress')
+    looked_at = looked_at + 1
+    -- An id whose record has gone, or is not a queued job's, is only cleaned away.
+    if job[1] == 'queued' then
+      local starts, payload, history = tonumber(job[8]) or 0, job[3] or '', job[12] or ''
+      local names = limited and limits_of(job[2] or '', job[13]) or {}
+      local limit, at = held_by(names)
+      if job[14] and starts == 0 and tonumber(job[14]) <= now then
+        end_unrun(id, leaving(id), 'expired', tonumber(ARGV[8]))
+      elseif limit then
+        hold(id, score, limit, at, names)
+      elseif #payload + #history > math.max(max_bytes - bytes, 0) and #running / 2 + has > 0 then
+        for j = i, #popped, 2 do redis.call('ZADD', K.queued, popped[j + 1], popped[j]) end
+        more = true
+        break
+      else
+        bytes = bytes + #payload + #history
+        starts = starts + 1
+        running[#running + 1] = ends
+        running[#running + 1] = id
+        local count = #running / 2
+        local fields = {
+          'state', 'running', 'token', text(token + count), 'worker', worker, 'starts', starts, 'score', score,
+          'begun', count + has <= begin and '1' or '0',
+        }
+        if names[1] then
+          for _, name in ipairs(names) do start_under(name, 1) end
+          fields[#fields + 1] = 'counted'
+          fields[#fields + 1] = table.concat(names, '\n')
+        end
+        redis.call('HSET', key, unpack(fields))
+        if job[14] then redis.call('ZREM', K['start-by'], id) end
+        if job[17] then redis.call('HDEL', key, 'progress') end
+        if job[16] == 'queued' then let_go(id, job[15]) end
+        if is_fair() then
+          local priority = tonumber(job[7]) or 0
+          turns[priority] = math.max(turns[priority] or 0, tonumber(score) + priority * PRIORITY_STEP)
+        end
+        reply[#reply + 1] = {
+          id, token + count, starts, job[2] or '', payload, job[4] or '', job[5] or '', job[6] or job[5] or '',
+          job[7] or '0', job[9] or '0', job[10] or '0', job[11] or '0', history,
+        }
+      end
+    end
+  end
 end
+
+local count = #running / 2
+if count > 0 then
+  redis.call('INCRBY', K.seq, count)
+  in_parts('ZADD', K.running, running)
+  if limited and rule('queue') then start_under('queue', count) end
+end
+if limited and rule('queue') then
+  local free, at = room('queue')
+  if free == 0 and redis.call('EXISTS', K.queued) == 1 then look_again('queue', at) end
+end
+keep_counts()
+for priority, turn in pairs(turns) do
+  if turn > leased_turn(priority) then redis.call('HSET', K.fair, text(priority), text(turn)) end
+end
+reply[2] = (more or looked_at >= LOOKED_AT or count == tonumber(ARGV[2])) and 1 or 0
 reply[3] = bytes
-return reply
+return done(reply)

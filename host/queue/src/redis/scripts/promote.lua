@@ -1,53 +1,123 @@
-#!lua flags=allow-oom
--- Moves scheduled jobs whose time has come to queued, the earliest first, and removes records that are kept no longer.
+-- Makes available what has become due: scheduled jobs, the earliest first, and jobs that a limit held. Expires what was not
+-- started in time, and removes records that are kept no longer.
 --
--- KEYS     1 job · 2 queued · 3 scheduled · 4 seq · 5 wake · 6 running · 7 succeeded · 8 dead · 9 cancelled
--- ARGV     1 now in µs ('' = ask TIME) · 2 at most so many of each kind
--- Returns  how many moved · 1 if there is more to do at once · µs until the next scheduled job is due or the next lease
---          expires (-1 = there is neither)
--- States   scheduled → queued; succeeded, cancelled → (none)
-local PRIORITY_STEP = 2^40
-local now, max = tonumber(ARGV[1]), tonumber(ARGV[2])
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000000 + time[2]
+-- KEYS     1 the queue (common.lua)
+-- ARGV     1 now in µs ('' = ask TIME) · 2 at most so many of each kind · 3 how long to keep what expires, in µs
+--          4 how long to keep dead jobs, in µs · 5 at most so many bytes of them
+-- Returns  how many moved · 1 if there is more to do at once · µs until something is due next: a scheduled job, a lease's
+--          end, a held or periodic job, a job that expires (-1 = nothing is) · now · the periodic jobs whose time has
+--          come, each as name, time and what is kept of it: they are fired one by one · jobs from the outbox, each as
+--          its entry's name, its queue and its six texts (accept.lua); who does not say `sent` within OUTBOX_AGAIN has not
+--          sent them
+-- States   scheduled → queued; scheduled, queued → expired; succeeded, cancelled, expired, dead → (none)
+local OUTBOX_AGAIN = 30 * 1000000
+local max, keep = tonumber(ARGV[2]), tonumber(ARGV[3])
+
+local function due(key) return redis.call('ZRANGE', key, '-inf', now, 'BYSCORE', 'LIMIT', 0, max) end
+
+-- Before anything is made available: what is too late does not start.
+local late = due(K['start-by'])
+local more = #late == max
+for _, id in ipairs(late) do
+  local job = leaving(id)
+  if job.state == 'scheduled' or job.state == 'queued' then end_unrun(id, job, 'expired', keep) end
+  redis.call('ZREM', K['start-by'], id)
 end
 
-local function due(index) return redis.call('ZRANGE', KEYS[index], '-inf', now, 'BYSCORE', 'LIMIT', 0, max) end
-
-local ids = due(3)
-local more, moved = #ids == max, 0
-if #ids > 0 then
-  local empty = redis.call('ZCARD', KEYS[2]) == 0
-  local last = redis.call('INCRBY', KEYS[4], #ids) - #ids
-  for i, id in ipairs(ids) do
-    local key = KEYS[1] .. ':' .. id
-    local job = redis.pcall('HMGET', key, 'state', 'priority')
-    if job[1] == 'scheduled' then
-      redis.call('HSET', key, 'state', 'queued')
-      redis.call('ZADD', KEYS[2], last + i - (tonumber(job[2]) or 0) * PRIORITY_STEP, id)
-      moved = moved + 1
-    end
-    redis.call('ZREM', KEYS[3], id)
+local ids = due(K.scheduled)
+more = more or #ids == max
+local entries = {}
+if #ids > 0 and not is_fair() then reserve(#ids) end
+for _, id in ipairs(ids) do
+  local job = redis.pcall('HMGET', record(id), 'state', 'priority', 'key')
+  if job[1] == 'scheduled' then
+    redis.call('HSET', record(id), 'state', 'queued')
+    entries[#entries + 1] = place(tonumber(job[2]) or 0, job[3])
+    entries[#entries + 1] = id
   end
-  if empty and moved > 0 then redis.call('PUBLISH', KEYS[5], '') end
+  redis.call('ZREM', K.scheduled, id)
+end
+queue_up(entries)
+
+for _, name in ipairs(due(K.again)) do
+  if name == 'queue' then
+    redis.call('ZREM', K.again, name)
+    wake = true
+  elseif let_back(name, max) == max then
+    look_again(name, now)
+  end
 end
 
-for _, index in ipairs({ 7, 9 }) do
-  local expired = due(index)
+for _, state in ipairs({ 'succeeded', 'cancelled', 'expired' }) do
+  local expired = due(K[state])
   more = more or #expired == max
   for _, id in ipairs(expired) do
-    redis.call('UNLINK', KEYS[1] .. ':' .. id)
-    redis.call('ZREM', KEYS[index], id)
+    redis.call('UNLINK', record(id))
+    redis.call('ZREM', K[state], id)
+  end
+end
+
+-- Forgets a dead job; a unique key that it holds for a time it goes on holding, for no person wanted it gone.
+local function forget_dead(id)
+  local job = leaving(id)
+  job.unique = nil
+  forget(id, job)
+end
+
+-- Dead jobs that are too old; then, while there are too many bytes of them, the oldest.
+local dead = redis.call('ZRANGE', K.dead, '-inf', now - tonumber(ARGV[4]), 'BYSCORE', 'LIMIT', 0, max)
+for _, id in ipairs(dead) do forget_dead(id) end
+more = more or #dead == max
+local removed = 0
+while removed < max and tonumber(redis.call('GET', K['dead-bytes']) or 0) > tonumber(ARGV[5]) do
+  local oldest = redis.call('ZRANGE', K.dead, 0, 0)[1]
+  if not oldest then
+    redis.call('DEL', K['dead-bytes'])
+    break
+  end
+  forget_dead(oldest)
+  redis.call('ZREM', K.dead, oldest)
+  removed = removed + 1
+end
+more = more or removed == max
+
+-- What has passed: unique keys held for a time, buckets that are full again, turns that are everybody's.
+for _, unique in ipairs(due(K['unique-until'])) do
+  redis.call('HDEL', K.unique, unique)
+  redis.call('ZREM', K['unique-until'], unique)
+end
+redis.call('ZREMRANGEBYSCORE', K.buckets, '-inf', now)
+if is_fair() then
+  local turns = redis.call('HGETALL', K.fair)
+  for i = 1, #turns, 2 do
+    local priority = tonumber(turns[i])
+    if priority then redis.call('ZREMRANGEBYSCORE', K['turns:' .. turns[i]], '-inf', leased_turn(priority)) end
+  end
+end
+
+local crons, come = {}, redis.call('ZRANGE', K['cron-due'], '-inf', now, 'BYSCORE', 'LIMIT', 0, 50, 'WITHSCORES')
+for i = 1, #come, 2 do
+  crons[#crons + 1] = { come[i], tonumber(come[i + 1]), redis.call('HGET', K.cron, come[i]) or '' }
+end
+
+local letters = {}
+for _, name in ipairs(redis.call('ZRANGE', K['outbox-due'], '-inf', now, 'BYSCORE', 'LIMIT', 0, 100)) do
+  local letter = redis.call('HGET', K.outbox, name)
+  if letter then
+    letter = cmsgpack.unpack(letter)
+    letters[#letters + 1] = { name, letter[1], letter[2] }
+    redis.call('ZADD', K['outbox-due'], text(now + OUTBOX_AGAIN), name)
+  else
+    redis.call('ZREM', K['outbox-due'], name)
   end
 end
 
 local next = -1
-for _, index in ipairs({ 3, 6 }) do
-  local first = tonumber(redis.call('ZRANGE', KEYS[index], 0, 0, 'WITHSCORES')[2])
-  if first then
+for _, key in ipairs({ K['outbox-due'], K['cron-due'], K.scheduled, K.running, K.again, K['start-by'] }) do
+  local first = first_score(key)
+  if first and first < math.huge then
     local wait = math.max(first - now, 0)
     next = next < 0 and wait or math.min(next, wait)
   end
 end
-return { moved, more and 1 or 0, next }
+return done({ #entries / 2, more and 1 or 0, next, now, crons, letters })

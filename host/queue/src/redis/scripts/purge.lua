@@ -1,16 +1,17 @@
-#!lua flags=allow-oom
 -- Removes jobs that are scheduled or queued, a bounded number at a time.
 --
--- KEYS     1 job · 2 queued · 3 scheduled · 4 seq · 5 wake · 6 running · 7 succeeded · 8 dead · 9 cancelled
--- ARGV     1 now, as for all scripts; not used · 2 at most so many of each kind
+-- KEYS     1 the queue (common.lua)
+-- ARGV     1 now, as for all scripts · 2 at most so many of each kind
 -- Returns  how many jobs were removed; call again until it is 0
 -- States   scheduled, queued → (none)
 local removed = 0
-for _, index in ipairs({ 2, 3 }) do
-  local popped = redis.call('ZPOPMIN', KEYS[index], ARGV[2])
-  for i = 1, #popped, 2 do
-    redis.call('UNLINK', KEYS[1] .. ':' .. popped[i])
+-- What is held goes last: until then each that goes before it may let one of them back.
+for _, key in ipairs({ K.queued, K.scheduled, K.held }) do
+  for _, id in ipairs(redis.call('ZRANGE', key, 0, ARGV[2] - 1)) do
+    local job = leaving(id)
+    if job.state == 'queued' or job.state == 'scheduled' then forget(id, job) end
+    redis.call('ZREM', key, id)
     removed = removed + 1
   end
 end
-return removed
+return done(removed)

@@ -1,30 +1,31 @@
-#!lua flags=allow-oom
--- Queues dead or cancelled jobs again, to run now: fresh counters, the history stays.
+-- Queues jobs again that have ended without success, to run now: fresh counters, the history stays.
 --
--- KEYS     1 job · 2 queued · 3 scheduled · 4 seq · 5 wake · 6 running · 7 succeeded · 8 dead · 9 cancelled
+-- KEYS     1 the queue (common.lua)
 -- ARGV     1 now in µs ('' = ask TIME), then the ids
--- Returns  for each id 1 if it was queued, 0 if it is neither dead nor cancelled, -1 if it is not in this queue
--- States   dead, cancelled → queued
-local PRIORITY_STEP = 2^40
-local now = tonumber(ARGV[1])
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000000 + time[2]
-end
-local from, reply = { dead = KEYS[8], cancelled = KEYS[9] }, {}
-local empty, moved = redis.call('ZCARD', KEYS[2]) == 0, false
+-- Returns  for each id 1 if it was queued, 0 if it is neither dead nor cancelled nor expired, -1 if it is not in this queue
+-- States   dead, cancelled, expired → queued
+local FROM = { dead = true, cancelled = true, expired = true }
+local reply, entries = {}, {}
 for i = 2, #ARGV do
-  local key = KEYS[1] .. ':' .. ARGV[i]
-  local job = redis.call('HMGET', key, 'state', 'priority')
+  local id = ARGV[i]
+  local job = redis.call('HMGET', record(id), 'state', 'priority', 'key', 'unique', 'scope')
   local state = job[1]
-  if state and from[state] then
-    redis.call('ZREM', from[state], ARGV[i])
-    redis.call('HDEL', key, 'finished')
-    redis.call('HSET', key, 'state', 'queued', 'run_at', now, 'starts', 0, 'failures', 0, 'waits', 0)
-    redis.call('ZADD', KEYS[2], redis.call('INCR', KEYS[4]) - (tonumber(job[2]) or 0) * PRIORITY_STEP, ARGV[i])
-    moved = true
+  if state and FROM[state] then
+    if state == 'dead' then count_dead(id, -1) end
+    redis.call('ZREM', K[state], id)
+    -- Whoever starts it by hand wants it started, however late.
+    redis.call('HDEL', record(id), 'finished', 'start_by', 'fingerprint')
+    redis.call('HSET', record(id), 'state', 'queued', 'run_at', text(now), 'starts', 0, 'failures', 0, 'waits', 0, 'lost', 0)
+    if job[4] and job[5] ~= 'time' then
+      -- One that was held for a time which has passed is free, though promote has not been here yet.
+      local ends = tonumber(redis.call('ZSCORE', K['unique-until'], job[4]) or now + 1)
+      if ends <= now then let_go(redis.call('HGET', K.unique, job[4]), job[4]) end
+      redis.call('HSETNX', K.unique, job[4], id)
+    end
+    entries[#entries + 1] = place(tonumber(job[2]) or 0, job[3])
+    entries[#entries + 1] = id
   end
-  reply[#reply + 1] = not state and -1 or from[state] and 1 or 0
+  reply[#reply + 1] = not state and -1 or FROM[state] and 1 or 0
 end
-if empty and moved then redis.call('PUBLISH', KEYS[5], '') end
-return reply
+queue_up(entries)
+return done(reply)

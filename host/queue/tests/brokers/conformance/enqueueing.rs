@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use afresh_queue::{BrokerError, Counters, History, JobOptions, NewJob, Settled, State, Timestamp};
+use afresh_queue::{BrokerError, Counters, Extended, History, JobOptions, NewJob, Settled, State, Timestamp};
 
-use crate::subject::{START, Subject, complete, id, job, names, request, settle};
+use crate::subject::{START, Subject, beat, complete, id, job, names, request, settle};
 
 pub(super) async fn the_same_id_twice_is_one_job(s: &Subject) {
     let created = async |name| s.enqueue(vec![job(name)]).await[0].created;
@@ -90,8 +90,8 @@ pub(super) async fn nine_thousand_jobs_pass_in_one_call_of_each_verb(s: &Subject
         leases.extend(more);
     }
     assert_eq!(names(&leases), all);
-    let references: Vec<_> = leases.iter().map(afresh_queue::Lease::reference).collect();
-    assert_eq!(s.broker.extend(&references, Duration::from_secs(60)).await.unwrap(), vec![true; all.len()]);
+    let beats: Vec<_> = leases.iter().map(beat).collect();
+    assert_eq!(s.broker.extend(&beats, Duration::from_secs(60)).await.unwrap(), vec![Extended::Held; all.len()]);
     let settlements: Vec<_> = leases.iter().map(|lease| settle(lease, complete("", Duration::ZERO))).collect();
     assert_eq!(s.broker.settle(&settlements).await.unwrap(), vec![Settled::Done; all.len()]);
     let counts = s.counts().await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use afresh_protocol::OutcomeKind;
 use afresh_queue::policy::KEEP_CANCELLED;
-use afresh_queue::{Counters, JobFilter, JobOptions, NewJob, QueueCounts, Settle, Settlement, State};
+use afresh_queue::{Cancelled, Counters, JobFilter, JobOptions, NewJob, QueueCounts, Settle, Settlement, State};
 
 use crate::subject::{
     LEASE, START, Subject, attempt, complete, history, id, job, jobs, names, retry_in, settle, starts,
@@ -12,10 +12,11 @@ use crate::subject::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// One job in every state but expired, by the state's name; and the lease of the running one.
+/// One job in every state, by the state's name; and the lease of the running one.
 async fn one_in_every_state(s: &Subject) -> afresh_queue::Lease {
     s.enqueue(jobs(["succeeded", "dead", "cancelled", "running", "queued"])).await;
     s.enqueue(vec![job("scheduled").run_at(START.after(SECOND * 3600))]).await;
+    s.enqueue(vec![job("expired").expires_at(START)]).await;
     let mut leases = s.lease(4).await;
     s.settle(&leases[0], complete("reply", LEASE)).await;
     let bury = Settle {
@@ -25,6 +26,7 @@ async fn one_in_every_state(s: &Subject) -> afresh_queue::Lease {
     };
     s.broker.settle(&[bury]).await.unwrap();
     s.settle(&leases[2], Settlement::Cancel).await;
+    s.promote().await;
     leases.remove(3)
 }
 
@@ -40,12 +42,12 @@ pub(super) async fn a_job_is_shown_as_it_stands(s: &Subject) {
     assert_eq!(s.broker.payload(&id("a")).await.unwrap(), Some(vec![7; 300]));
 
     let running = one_in_every_state(s).await;
-    for state in State::ALL.into_iter().filter(|&state| state != State::Expired) {
+    for state in State::ALL {
         let shown = s.job(state.as_str()).await.unwrap();
         assert_eq!(shown.state, state);
         assert_eq!(shown.finished_at.is_some(), state.is_terminal(), "{state}");
         assert_eq!(shown.result_bytes, (state == State::Succeeded).then_some(5));
-        let leased = !matches!(state, State::Queued | State::Scheduled);
+        let leased = !matches!(state, State::Queued | State::Scheduled | State::Expired);
         assert_eq!(shown.attempts_started, u32::from(leased), "{state}");
     }
     assert_eq!(running.job.id, id("running"));
@@ -59,8 +61,18 @@ pub(super) async fn listings_are_newest_first_and_filtered(s: &Subject) {
     s.advance(SECOND);
     s.enqueue(vec![NewJob::new("u", "").id(id("a-newer"))]).await;
     let all = JobFilter::default();
-    let everything =
-        ["a-newer", "older", "elsewhere", "succeeded", "scheduled", "running", "queued", "dead", "cancelled"];
+    let everything = [
+        "a-newer",
+        "older",
+        "elsewhere",
+        "succeeded",
+        "scheduled",
+        "running",
+        "queued",
+        "expired",
+        "dead",
+        "cancelled",
+    ];
     assert_eq!(s.list(all.clone()).await, everything);
     let two = s.broker.jobs(&JobFilter { limit: 2, ..all.clone() }).await.unwrap();
     assert_eq!(two.iter().map(|job| job.id.as_str()).collect::<Vec<_>>(), everything[..2]);
@@ -68,7 +80,7 @@ pub(super) async fn listings_are_newest_first_and_filtered(s: &Subject) {
     assert_eq!(s.list(JobFilter { queue: Some("other".into()), ..all.clone() }).await, ["elsewhere"]);
     assert_eq!(s.list(JobFilter { task: Some("u".into()), ..all.clone() }).await, ["a-newer", "older", "elsewhere"]);
     assert_eq!(s.list(JobFilter { queue: Some("nowhere".into()), ..all.clone() }).await, [""; 0]);
-    for state in [State::Scheduled, State::Running, State::Succeeded, State::Dead, State::Cancelled] {
+    for state in State::ALL.into_iter().filter(|&state| state != State::Queued) {
         assert_eq!(s.list(JobFilter { state: Some(state), ..all.clone() }).await, [state.as_str()]);
     }
     assert_eq!(
@@ -97,10 +109,12 @@ pub(super) async fn queues_are_counted(s: &Subject) {
         queue: "default".into(),
         scheduled: 1,
         queued: 1,
+        held: 0,
         running: 1,
         succeeded: 1,
         dead: 1,
         cancelled: 1,
+        expired: 1,
         oldest_queued_at: Some(START),
     };
     assert_eq!(s.broker.queues().await.unwrap(), [another, default]);
@@ -115,8 +129,10 @@ fn request_all(queue: &str) -> afresh_queue::LeaseRequest {
 
 pub(super) async fn waiting_jobs_are_cancelled_and_no_others(s: &Subject) {
     one_in_every_state(s).await;
-    let all = ["queued", "scheduled", "running", "succeeded", "dead", "cancelled", "nobody"].map(id);
-    assert_eq!(s.broker.cancel(&all).await.unwrap(), [true, true, false, false, false, false, false]);
+    let all = ["queued", "scheduled", "succeeded", "dead", "cancelled", "nobody"].map(id);
+    let (done, refused) = (Cancelled::Done, Cancelled::Refused);
+    let answers = [done, done, refused, refused, refused, refused];
+    assert_eq!(s.broker.cancel(&all).await.unwrap(), answers);
     s.advance(SECOND * 3600);
     assert_eq!((s.promote().await, s.lease(9).await), (0, vec![]));
     let shown = s.job("queued").await.unwrap();
@@ -130,8 +146,8 @@ pub(super) async fn waiting_jobs_are_cancelled_and_no_others(s: &Subject) {
 pub(super) async fn ended_jobs_are_retried_and_no_others(s: &Subject) {
     one_in_every_state(s).await;
     s.advance(SECOND);
-    let all = ["dead", "queued", "scheduled", "running", "succeeded", "cancelled", "nobody"].map(id);
-    assert_eq!(s.broker.retry(&all).await.unwrap(), [true, false, false, false, false, true, false]);
+    let all = ["dead", "queued", "scheduled", "running", "succeeded", "cancelled", "expired", "nobody"].map(id);
+    assert_eq!(s.broker.retry(&all).await.unwrap(), [true, false, false, false, false, true, true, false]);
     let shown = s.job("dead").await.unwrap();
     assert_eq!((shown.state, shown.finished_at, shown.attempts_started), (State::Queued, None, 0));
     assert_eq!(shown.attempts, [attempt(1, OutcomeKind::Rejected)], "its history stays");
@@ -139,15 +155,15 @@ pub(super) async fn ended_jobs_are_retried_and_no_others(s: &Subject) {
     s.advance(KEEP_CANCELLED);
     s.promote().await;
     let leases = s.lease(9).await;
-    assert_eq!(names(&leases), ["queued", "dead", "cancelled", "scheduled"]);
+    assert_eq!(names(&leases), ["queued", "dead", "cancelled", "expired", "scheduled"]);
     assert_eq!(leases[1].job.counters, starts(1));
     assert_eq!(leases[1].job.history.attempts().len(), 1);
 }
 
 pub(super) async fn jobs_that_do_not_run_are_removed(s: &Subject) {
     let running = one_in_every_state(s).await;
-    let all = ["dead", "queued", "scheduled", "running", "succeeded", "cancelled", "nobody"].map(id);
-    assert_eq!(s.broker.remove(&all).await.unwrap(), [true, true, true, false, true, true, false]);
+    let all = ["dead", "queued", "scheduled", "running", "succeeded", "cancelled", "expired", "nobody"].map(id);
+    assert_eq!(s.broker.remove(&all).await.unwrap(), [true, true, true, false, true, true, true, false]);
     assert_eq!(s.list(JobFilter::default()).await, ["running"]);
     assert_eq!(s.broker.result(&id("succeeded")).await.unwrap(), None);
     assert_eq!(s.broker.payload(&id("dead")).await.unwrap(), None);

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use afresh_protocol::{ErrorRecord, Outcome};
-use afresh_queue::{Counters, JobOptions, LeaseRef, LeaseRequest, RetryPolicy, Settled, Settlement, State};
+use afresh_queue::{
+    Beat, Counters, Extended, JobOptions, LeaseRef, LeaseRequest, Retention, RetryPolicy, Settled, Settlement, State,
+    Vanished,
+};
 
-use crate::subject::{LEASE, Subject, complete, id, job, jobs, names, request, retry_in, settle, starts};
+use crate::subject::{LEASE, Subject, beat, complete, id, job, jobs, names, request, retry_in, settle, starts};
 
 pub(super) async fn jobs_come_first_in_first_out(s: &Subject) {
     s.enqueue(jobs(["z", "b"])).await;
@@ -80,7 +83,7 @@ pub(super) async fn tokens_grow_and_leases_say_when_they_end(s: &Subject) {
 pub(super) async fn looking_into_a_queue_does_not_make_it(s: &Subject) {
     assert_eq!(s.broker.lease(&request("nowhere", 9)).await.unwrap(), []);
     assert_eq!(s.broker.reap(&request("nowhere", 9)).await.unwrap(), []);
-    assert_eq!(s.broker.promote(&["nowhere".into()]).await.unwrap(), Default::default());
+    assert_eq!(s.broker.promote(&["nowhere".into()], &Retention::default()).await.unwrap(), Default::default());
     assert_eq!(s.broker.purge("nowhere").await.unwrap(), 0);
     assert_eq!(s.broker.queues().await.unwrap(), []);
 }
@@ -89,13 +92,14 @@ pub(super) async fn an_extended_lease_does_not_expire(s: &Subject) {
     s.enqueue(jobs(["a", "b"])).await;
     let leases = s.lease(2).await;
     s.advance(LEASE - Duration::from_micros(1));
-    assert_eq!(s.broker.extend(&[leases[0].reference()], LEASE).await.unwrap(), [true]);
+    assert_eq!(s.broker.extend(&[beat(&leases[0])], LEASE).await.unwrap(), [Extended::Held]);
     s.advance(Duration::from_micros(1));
     let lost = s.reap(9).await;
     assert_eq!(names(&lost), ["b"], "the end of a lease is when it ends");
     let stranger = LeaseRef { id: id("nobody"), ..leases[0].reference() };
-    let all = [leases[0].reference(), leases[1].reference(), stranger, lost[0].reference()];
-    assert_eq!(s.broker.extend(&all, LEASE).await.unwrap(), [true, false, false, true]);
+    let all = [beat(&leases[0]), beat(&leases[1]), Beat { lease: stranger, begun: true }, beat(&lost[0])];
+    let answers = [Extended::Held, Extended::Lost, Extended::Lost, Extended::Held];
+    assert_eq!(s.broker.extend(&all, LEASE).await.unwrap(), answers);
     assert!(s.broker.extend(&[], LEASE).await.unwrap().is_empty());
 }
 
@@ -107,7 +111,7 @@ pub(super) async fn an_expired_lease_is_taken_over_without_counting_a_start(s: &
     assert_eq!(s.lease(9).await, [], "an expired lease comes back through reap alone");
     let now = s.clock.fixed().unwrap();
     let taken = s.reap(9).await.remove(0);
-    assert_eq!(taken.previous_worker.as_deref(), Some("worker"));
+    assert_eq!(taken.previous_worker, vanished("worker"));
     assert_eq!((taken.since, taken.until), (now, now.after(LEASE)));
     assert_eq!(taken.job, lost.job, "the same job, with the same counters");
     assert!(taken.token > lost.token);
@@ -120,7 +124,7 @@ pub(super) async fn an_expired_lease_is_taken_over_without_counting_a_start(s: &
     s.advance(LEASE);
     s.reap(9).await;
     s.advance(LEASE);
-    assert_eq!(s.reap(9).await[0].previous_worker.as_deref(), Some("reaper"), "reapers vanish too");
+    assert_eq!(s.reap(9).await[0].previous_worker, vanished("reaper"), "reapers vanish too");
 }
 
 pub(super) async fn reaping_is_bounded_and_takes_the_oldest_first(s: &Subject) {
@@ -154,7 +158,7 @@ pub(super) async fn a_stale_attempt_changes_nothing(s: &Subject) {
     for settlement in every.clone() {
         assert_eq!(s.settle(&stale, settlement).await, Settled::Stale);
     }
-    assert_eq!(s.broker.extend(&[stale.reference()], LEASE * 9).await.unwrap(), [false]);
+    assert_eq!(s.broker.extend(&[beat(&stale)], LEASE * 9).await.unwrap(), [Extended::Lost]);
     assert_eq!((s.job("a").await, s.lease(9).await), (before, vec![]));
     assert_eq!(s.settle(&ours, Settlement::Release).await, Settled::Done);
 
@@ -168,25 +172,63 @@ pub(super) async fn a_stale_attempt_changes_nothing(s: &Subject) {
     assert_eq!(s.state("a").await, Some(State::Queued));
 }
 
-/// With the real policy, as a host does it: every start ends with the worker gone.
-pub(super) async fn a_job_that_kills_its_workers_starts_no_more_often_than_it_may(s: &Subject) {
-    let policy = RetryPolicy { max_attempts: 3, ..RetryPolicy::default() };
+/// With the real policy, as a host does it: every start ends with the worker gone. Answers how often the job was started.
+async fn kill_workers_until_it_is_dead(s: &Subject, policy: &RetryPolicy, begin: usize) -> u32 {
     s.enqueue(jobs(["killer"])).await;
     let mut started = 0;
-    for _ in 0..20 {
+    while s.state("killer").await != Some(State::Dead) {
         s.promote().await;
-        started += s.lease(1).await.len();
+        let ask = LeaseRequest { begin, ..request("default", 1) };
+        started += s.broker.lease(&ask).await.unwrap().len() as u32;
         s.advance(LEASE + policy.max_backoff);
         for lost in s.reap(9).await {
             let outcome = Outcome::Lost(ErrorRecord::new("lost", "the worker vanished"));
-            let (settlement, counters) = policy.decide(outcome, lost.job.counters, &mut rand::rng());
+            let counters = lost.job.counters.lose(lost.previous_worker.as_ref().is_some_and(|worker| worker.begun));
+            let (settlement, counters) = policy.decide(outcome, counters, &mut rand::rng());
             let settlement = afresh_queue::Settle { counters, ..settle(&lost, settlement) };
             assert_eq!(s.broker.settle(&[settlement]).await.unwrap(), [Settled::Done]);
         }
         s.advance(policy.max_backoff);
+        assert!(started < 50, "it goes round for ever");
     }
     let job = s.job("killer").await.unwrap();
-    assert_eq!((started, job.state, job.attempts_started), (3, State::Dead, 3));
+    assert_eq!(job.attempts_started, started);
+    started
+}
+
+pub(super) async fn a_job_that_kills_its_workers_starts_no_more_often_than_it_may(s: &Subject) {
+    let policy = RetryPolicy { max_attempts: 2, max_lost: 9, ..RetryPolicy::default() };
+    assert_eq!(kill_workers_until_it_is_dead(s, &policy, 1).await, 2);
     assert_eq!(s.broker.retry(&[id("killer")]).await.unwrap(), [true]);
-    assert_eq!(s.lease_one().await.job.counters, Counters { starts: 1, ..Default::default() });
+    assert_eq!(s.lease_one().await.job.counters, Counters { starts: 1, ..Counters::default() });
+}
+
+pub(super) async fn a_job_that_kills_its_workers_is_dead_after_a_few_whatever_it_may(s: &Subject) {
+    let policy = RetryPolicy { max_attempts: 25, max_lost: 3, ..RetryPolicy::default() };
+    assert_eq!(kill_workers_until_it_is_dead(s, &policy, 1).await, 3);
+}
+
+pub(super) async fn a_job_that_was_only_held_ahead_took_no_worker_down(s: &Subject) {
+    let policy = RetryPolicy { max_attempts: 7, max_lost: 3, ..RetryPolicy::default() };
+    assert_eq!(kill_workers_until_it_is_dead(s, &policy, 0).await, 7);
+}
+
+pub(super) async fn it_is_known_which_attempts_had_begun_when_their_worker_vanished(s: &Subject) {
+    s.enqueue(jobs(["a", "b", "c"])).await;
+    let leases = s.broker.lease(&LeaseRequest { begin: 1, ..request("default", 3) }).await.unwrap();
+    let beats = [beat(&leases[1]), Beat { begun: false, ..beat(&leases[2]) }];
+    assert_eq!(s.broker.extend(&beats, LEASE).await.unwrap(), [Extended::Held; 2]);
+    s.advance(LEASE);
+    let mut lost = s.reap(9).await;
+    lost.sort_by(|a, b| a.job.id.cmp(&b.job.id));
+    let begun: Vec<_> = lost.iter().map(|lease| lease.previous_worker.as_ref().unwrap().begun).collect();
+    assert_eq!(begun, [true, true, false], "the first began with its lease, the second was said to have");
+    s.settle(&lost[0], Settlement::Release).await;
+    s.broker.lease(&LeaseRequest { begin: 0, ..request("default", 1) }).await.unwrap();
+    s.advance(LEASE);
+    assert!(!s.reap(1).await[0].previous_worker.as_ref().unwrap().begun, "each lease begins anew");
+}
+
+fn vanished(worker: &str) -> Option<Vanished> {
+    Some(Vanished { worker: worker.to_owned(), begun: true })
 }

@@ -1,12 +1,19 @@
 //! Every promise of the `Broker` trait, kept by each broker. Whoever adds a broker adds one line here; whoever adds a
 //! promise writes a function and its name below (a function without its name is an error of the compiler).
 
+mod cancelling;
 mod enqueueing;
+mod expiry;
+mod fairness;
 mod fleet;
 mod inspecting;
 mod leasing;
+mod limits;
+mod periodic;
 mod settling;
+mod telling;
 mod time;
+mod unique;
 
 /// Makes the whole suite for the brokers that a constructor of `Subject` makes.
 macro_rules! suite {
@@ -34,6 +41,9 @@ macro_rules! suite {
                     reaping_is_bounded_and_takes_the_oldest_first,
                     a_stale_attempt_changes_nothing,
                     a_job_that_kills_its_workers_starts_no_more_often_than_it_may,
+                    a_job_that_kills_its_workers_is_dead_after_a_few_whatever_it_may,
+                    a_job_that_was_only_held_ahead_took_no_worker_down,
+                    it_is_known_which_attempts_had_begun_when_their_worker_vanished,
                 }
                 settling: {
                     a_result_is_kept_for_its_time_and_no_longer,
@@ -45,6 +55,7 @@ macro_rules! suite {
                     a_cancelled_attempt_ends_its_job,
                     settling_again_is_harmless,
                     a_history_stays_bounded_however_often_a_job_fails,
+                    jobs_that_an_attempt_enqueued_come_with_its_settlement_or_not_at_all,
                 }
                 time: {
                     a_scheduled_job_waits_for_its_time,
@@ -54,6 +65,69 @@ macro_rules! suite {
                     a_wait_ends_when_a_job_came_just_before_it,
                     a_wait_ends_when_a_job_comes_back,
                     a_wait_for_nothing_ends_in_time,
+                }
+                limits: {
+                    no_more_jobs_run_under_a_limit_than_it_says,
+                    held_jobs_are_in_nobodys_way,
+                    each_key_has_a_limit_of_its_own,
+                    a_job_under_two_limits_starts_when_both_let_it_and_holds_nobody_up,
+                    held_jobs_start_in_their_order_and_by_priority,
+                    jobs_that_ran_already_count,
+                    a_job_that_comes_back_or_is_lost_gives_its_room_back,
+                    what_is_cancelled_removed_or_expires_while_it_could_start_lets_the_next_one,
+                    held_jobs_are_cancelled_removed_and_purged_like_others,
+                    a_rate_lets_jobs_start_as_its_bucket_fills,
+                    a_queue_has_a_limit_too,
+                    a_paused_queue_starts_nothing_until_it_is_resumed,
+                    a_paused_task_waits_and_the_others_go_on,
+                    a_wait_ends_when_a_held_job_may_start,
+                    rules_are_shown_with_what_they_do,
+                    a_rule_that_cannot_be_is_refused_and_changes_nothing,
+                }
+                fairness: {
+                    keys_take_turns_however_many_jobs_each_has,
+                    one_job_does_not_wait_for_anothers_thousands,
+                    a_key_that_was_away_saves_nothing_up,
+                    turns_are_taken_within_a_priority,
+                    what_comes_back_takes_its_place_or_a_new_turn,
+                    a_queue_becomes_fair_and_first_in_first_out_again,
+                }
+                unique: {
+                    while_it_waits,
+                    until_it_has_ended_in_whichever_way,
+                    for_a_time_whatever_becomes_of_it,
+                    keys_of_other_queues_and_other_keys_do_not_matter,
+                    a_retry_by_hand_takes_its_key_back_if_it_is_free,
+                    a_key_that_cannot_be_is_refused,
+                }
+                expiry: {
+                    a_job_that_was_not_started_in_time_expires,
+                    a_lease_gives_out_nothing_that_is_too_late,
+                    a_job_that_was_started_does_not_expire,
+                    a_job_that_was_handed_back_unstarted_may_still_expire,
+                    who_retries_an_expired_job_wants_it_run,
+                }
+                cancelling: {
+                    the_worker_of_a_running_job_is_told,
+                    a_worker_that_missed_it_learns_it_from_its_heartbeat,
+                    it_does_not_run_again,
+                    one_that_ends_first_has_ended,
+                }
+                telling: {
+                    progress_and_log_are_seen_while_the_job_runs_and_afterwards,
+                    a_log_keeps_the_newest_lines_of_all_attempts_within_its_bounds,
+                    dead_jobs_that_failed_alike_are_one_group,
+                    dead_jobs_are_kept_for_their_time,
+                    dead_jobs_are_kept_while_there_is_room_for_them,
+                }
+                periodic: {
+                    a_job_is_made_for_each_time_and_is_like_any_other,
+                    many_workers_make_one_job_for_each_time,
+                    times_that_were_missed_are_skipped_or_run_once,
+                    a_paused_one_makes_nothing_and_goes_on_from_its_next_time,
+                    a_removed_one_is_gone_and_its_jobs_stay,
+                    one_that_cannot_be_or_is_elsewhere_is_refused,
+                    a_wait_ends_when_one_is_added_that_is_due_soon,
                 }
                 inspecting: {
                     a_job_is_shown_as_it_stands,

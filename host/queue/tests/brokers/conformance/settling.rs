@@ -7,7 +7,7 @@ use afresh_queue::history::{MAX_ATTEMPTS_KEPT, MAX_HISTORY_BYTES};
 use afresh_queue::policy::KEEP_CANCELLED;
 use afresh_queue::{AttemptRecord, Counters, Settle, Settled, Settlement, State};
 
-use crate::subject::{Subject, attempt, complete, history, id, job, jobs, names, retry_in, settle};
+use crate::subject::{Subject, attempt, complete, history, id, job, jobs, names, request, retry_in, settle};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MICRO: Duration = Duration::from_micros(1);
@@ -66,7 +66,7 @@ pub(super) async fn a_retry_without_delay_queues_behind_the_others(s: &Subject) 
 pub(super) async fn a_dead_job_keeps_its_history_and_counters(s: &Subject) {
     s.enqueue(jobs(["a"])).await;
     let lease = s.lease_one().await;
-    let counters = Counters { starts: 1, failures: 1, waits: 7 };
+    let counters = Counters { starts: 1, failures: 1, waits: 7, lost: 2 };
     let bury = Settle {
         counters,
         history: history(OutcomeKind::Trapped),
@@ -74,7 +74,7 @@ pub(super) async fn a_dead_job_keeps_its_history_and_counters(s: &Subject) {
         ..settle(&lease, Settlement::Bury)
     };
     assert_eq!(s.broker.settle(&[bury]).await.unwrap(), [Settled::Done]);
-    s.advance(KEEP_CANCELLED * 1000);
+    s.advance(KEEP_CANCELLED * 80);
     s.promote().await;
     let shown = s.job("a").await.unwrap();
     assert_eq!((shown.state, shown.attempts_started, shown.result_bytes), (State::Dead, 1, None));
@@ -145,4 +145,30 @@ pub(super) async fn a_history_stays_bounded_however_often_a_job_fails(s: &Subjec
     assert_eq!((shown.attempts_started, shown.attempts[0].number), (30, 30));
     assert!(shown.attempts.len() <= MAX_ATTEMPTS_KEPT);
     assert!(serde_json::to_vec(&shown.attempts).unwrap().len() <= 2 * MAX_HISTORY_BYTES);
+}
+
+pub(super) async fn jobs_that_an_attempt_enqueued_come_with_its_settlement_or_not_at_all(s: &Subject) {
+    s.enqueue(jobs(["parent"])).await;
+    let stale = s.lease_one().await;
+    s.settle(&stale, Settlement::Release).await;
+    let lease = s.lease_one().await;
+    let children = vec![
+        job("here").key("k"),
+        job("later").run_at(s.clock.fixed().unwrap().after(SECOND)),
+        job("elsewhere").queue("other"),
+        job("parent"),
+    ];
+    let with = |lease, settlement| Settle { jobs: children.clone(), ..settle(lease, settlement) };
+    assert_eq!(s.broker.settle(&[with(&stale, complete("", SECOND))]).await.unwrap(), [Settled::Stale]);
+    assert_eq!((s.state("here").await, s.state("elsewhere").await), (None, None));
+    let both = [with(&lease, complete("reply", SECOND)), with(&lease, complete("reply", SECOND))];
+    assert_eq!(s.broker.settle(&both).await.unwrap(), [Settled::Done, Settled::Stale]);
+    assert_eq!(s.state("parent").await, Some(State::Succeeded), "one with an id that is there changes nothing");
+    assert_eq!((s.state("here").await, s.state("later").await), (Some(State::Queued), Some(State::Scheduled)));
+    // One for another queue may take a moment, and a promotion of the queue that it came from.
+    s.promote().await;
+    assert_eq!(s.state("elsewhere").await, Some(State::Queued));
+    assert_eq!(names(&s.lease(9).await), ["here"]);
+    assert_eq!(names(&s.broker.lease(&request("other", 9)).await.unwrap()), ["elsewhere"]);
+    assert_eq!(s.due().await, Some(SECOND), "nothing is left to be sent");
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use afresh_queue::{Promoted, Settlement, State};
+use afresh_queue::{Promoted, Retention, Settlement, State};
 
 use crate::subject::{LEASE, START, Subject, complete, job, jobs, names, retry_in};
 
@@ -41,7 +41,7 @@ pub(super) async fn jobs_that_fall_due_together_come_by_their_times(s: &Subject)
 
 pub(super) async fn promote_says_when_to_come_again(s: &Subject) {
     let both = ["default".to_owned(), "other".to_owned()];
-    let promote = async || s.broker.promote(&both).await.unwrap();
+    let promote = async || s.broker.promote(&both, &Retention::default()).await.unwrap();
     assert_eq!(promote().await, Promoted::default());
     s.enqueue(jobs(["running"])).await;
     assert_eq!(promote().await, Promoted::default(), "a queued job is no reason to come again");

@@ -1,0 +1,144 @@
+-- How a job is made; it stands, after common.lua, before each script that makes one.
+
+-- The least that each number may be; what workers read of the options, and what scripts do.
+local OF_WORKERS = { max_attempts = 1, min_backoff_ms = 0, max_backoff_ms = 0, timeout_ms = 1, memory = 1 }
+local OF_SCRIPTS = { unique_for_ms = 1, expires_at = 0 }
+local TEXTS = { key = true, unique_key = true, unique = true }
+
+local function whole(text)
+  local n = string.find(text, '^%-?%d+$') and tonumber(text)
+  return n and n < LATEST and n > -LATEST and n
+end
+
+local function name(text) return #text <= 128 and string.find(text, '^[%w_%-][%w_%-.]*$') end
+
+-- Reads options: those of workers as they are kept, and the others as a table; else nil and what is wrong.
+local function read_options(json)
+  local fine, value = pcall(cjson.decode, json)
+  if not fine or type(value) ~= 'table' or not string.find(json, '^%s*{') then
+    return nil, 'its options must be a JSON object, or empty'
+  end
+  local parts, others = {}, {}
+  for option, setting in pairs(value) do
+    local least = OF_WORKERS[option] or OF_SCRIPTS[option]
+    if least then
+      if type(setting) ~= 'number' or setting < least or setting >= LATEST or setting ~= math.floor(setting) then
+        return nil, 'its option `' .. option .. '` must be a whole number, at least ' .. least
+      end
+      if option == 'max_attempts' and setting >= 2^32 then
+        return nil, 'its option `max_attempts` must be less than 2^32'
+      end
+    elseif TEXTS[option] then
+      if type(setting) ~= 'string' or #setting < 1 or #setting > 128 or string.find(setting, '[%c%s]') then
+        return nil, 'its option `' .. option .. '` must be 1 to 128 bytes without white space'
+      end
+    else
+      return nil, 'its option `' .. option .. '` is not one of max_attempts, min_backoff_ms, max_backoff_ms, ' ..
+        'timeout_ms, memory, key, unique_key, unique, unique_for_ms, expires_at'
+    end
+    if OF_WORKERS[option] then
+      -- As workers read it: a producer may have written 3.0, or a key twice.
+      parts[#parts + 1] = '"' .. option .. '":' .. text(setting)
+    else
+      others[option] = setting
+    end
+  end
+  if others.unique_key then
+    if (others.unique == nil) == (others.unique_for_ms == nil) then
+      return nil, 'its option `unique_key` needs one of `unique` and `unique_for_ms`'
+    end
+    if others.unique and others.unique ~= 'queued' and others.unique ~= 'unfinished' then
+      return nil, 'its option `unique` must be queued or unfinished'
+    end
+  elseif others.unique or others.unique_for_ms then
+    return nil, 'its options `unique` and `unique_for_ms` need a `unique_key`'
+  end
+  return { kept = #parts > 0 and '{' .. table.concat(parts, ',') .. '}' or '', others = others }
+end
+
+local NONE = { kept = '', others = {} }
+
+-- Reads a job of six texts: id, task, payload, run_at, priority, options; else nil and what is wrong with it.
+local function read_job(id, task, payload, run_at, priority, options)
+  if #id > 128 or not string.find(id, '^[%w_%-.:]+$') then
+    return nil, 'its id must be 1 to 128 letters, digits, `_`, `-`, `.` or `:`'
+  end
+  if not name(task) then
+    return nil, 'its task must be 1 to 128 letters, digits, `_`, `-` or `.`, not starting with a dot'
+  end
+  if run_at ~= '' and not whole(run_at) then return nil, 'its run_at must be whole microseconds since 1970, or empty' end
+  if priority ~= '' then
+    local n = whole(priority)
+    if not n or n < -1000 or n > 1000 then return nil, 'its priority must be from -1000 to 1000, or empty' end
+  end
+  local read, reason = NONE, nil
+  if options ~= '' then read, reason = read_options(options) end
+  if not read then return nil, reason end
+  return {
+    id = id, task = task, payload = payload, run_at = tonumber(run_at), priority = tonumber(priority) or 0,
+    kept = read.kept, others = read.others,
+  }
+end
+
+-- The job that has this unique key, or nil.
+local function holder(unique)
+  local id = redis.call('HGET', K.unique, unique)
+  if not id then return nil end
+  local ends = tonumber(redis.call('ZSCORE', K['unique-until'], unique) or 0)
+  if ends > 0 then return ends > now and id or nil end
+  -- Its holder lets it go when it ends; this is for one that another program has removed.
+  return redis.call('EXISTS', record(id)) == 1 and id or nil
+end
+
+local function hold_unique(id, unique, for_ms)
+  redis.call('HSET', K.unique, unique, id)
+  if for_ms then
+    redis.call('ZADD', K['unique-until'], text(now + for_ms * 1000), unique)
+  else
+    redis.call('ZREM', K['unique-until'], unique)
+  end
+end
+
+local queued, scheduled, start_by = {}, {}, {}
+
+-- Accepts a job that was read: 1, or 0 if a job with its id was there already, or the id of the job that has its unique
+-- key. Those accepted are put into their indexes by `put_accepted`.
+local function accept(job)
+  local key, others = record(job.id), job.others
+  if redis.call('EXISTS', key) == 1 then return 0 end
+  local other = others.unique_key and holder(others.unique_key)
+  if other then return other end
+  local later = job.run_at and job.run_at > now
+  local fields = {
+    key, 'v', '1', 'state', later and 'scheduled' or 'queued', 'at', text(now), 'task', job.task, 'payload', job.payload,
+  }
+  local function set(field, value)
+    fields[#fields + 1] = field
+    fields[#fields + 1] = value
+  end
+  if later then set('run_at', text(job.run_at)) end
+  if job.priority ~= 0 then set('priority', text(job.priority)) end
+  if job.kept ~= '' then set('options', job.kept) end
+  if others.key then set('key', others.key) end
+  if others.unique_key then
+    set('unique', others.unique_key)
+    set('scope', others.unique or 'time')
+    hold_unique(job.id, others.unique_key, others.unique_for_ms)
+  end
+  if others.expires_at then
+    set('start_by', text(others.expires_at))
+    start_by[#start_by + 1] = text(others.expires_at)
+    start_by[#start_by + 1] = job.id
+  end
+  redis.call('HSET', unpack(fields))
+  local list = later and scheduled or queued
+  list[#list + 1] = later and text(job.run_at) or place(job.priority, others.key)
+  list[#list + 1] = job.id
+  return 1
+end
+
+local function put_accepted()
+  queue_up(queued)
+  schedule(K.scheduled, scheduled)
+  schedule(K['start-by'], start_by)
+end

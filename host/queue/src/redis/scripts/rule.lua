@@ -1,0 +1,50 @@
+-- Sets what holds jobs of a queue back: a limit, or a pause. Counts those that run already.
+--
+-- KEYS     1 the queue (common.lua)
+-- ARGV     1 now, as for all scripts · 2 the limit's name (`queue`, `task:T`, `key:K`, `keys`) · 3 concurrency (-1 = no
+--          limit) · 4 µs for each token (0 = no limit) · 5 tokens at most · 6 1 = paused, 0 = not, '' = as it was; 3 is '' if
+--          only the pause is to change
+-- Returns  1 if that changed anything, else 0
+local name = ARGV[2]
+local before = redis.call('HGET', K.limits, name)
+local most, interval, burst, paused = string.match(before or '-1 0 0 0', '^(%S+) (%S+) (%S+) (%S+)$')
+if ARGV[3] ~= '' then most, interval, burst = ARGV[3], ARGV[4], ARGV[5] end
+if ARGV[6] ~= '' then paused = ARGV[6] end
+local after = table.concat({ most, interval, burst, paused }, ' ')
+if after == '-1 0 0 0' then
+  redis.call('HDEL', K.limits, name)
+  after = false
+else
+  redis.call('HSET', K.limits, name, after)
+end
+if before == after then return 0 end
+
+-- Those that run already count, each once.
+if name ~= 'queue' and after then
+  for _, id in ipairs(redis.call('ZRANGE', K.running, 0, -1)) do
+    local job = redis.call('HMGET', record(id), 'task', 'key', 'counted')
+    local names = limits_of(job[1] or '', job[2])
+    local counted = job[3] or ''
+    for _, under in ipairs(names) do
+      if not string.find('\n' .. counted .. '\n', '\n' .. under .. '\n', 1, true) then
+        busy[under] = busy_under(under) + 1
+        changed[under] = true
+        counted = counted == '' and under or counted .. '\n' .. under
+      end
+    end
+    if counted ~= (job[3] or '') then redis.call('HSET', record(id), 'counted', counted) end
+  end
+  keep_counts()
+end
+
+-- What is held may start now.
+if name == 'queue' then
+  wake = redis.call('EXISTS', K.queued) == 1
+elseif name == 'keys' then
+  for _, held in ipairs(redis.call('ZRANGE', K.again, 0, -1)) do
+    if string.sub(held, 1, 4) == 'key:' then look_again(held, now) end
+  end
+elseif redis.call('EXISTS', K['held:' .. name]) == 1 then
+  look_again(name, now)
+end
+return done(1)

@@ -1,0 +1,98 @@
+//! What is done with leases that were given: extended, asked to end, taken over when they have expired.
+
+use afresh_protocol::OutcomeKind;
+use rusqlite::{Connection, OptionalExtension, Result};
+
+use super::leasing::Filling;
+use super::queue::{Queue, Queues};
+use super::record::{JOB, job};
+use crate::clock::Timestamp;
+use crate::lease::{Beat, Extended, Lease, LeaseRef, LeaseRequest, Vanished};
+
+pub(super) fn reap(queues: &mut Queues<'_>, request: &LeaseRequest) -> Result<Vec<Lease>> {
+    let mut filling = Filling::new(request);
+    for name in &request.queues {
+        if filling.over {
+            break;
+        }
+        reap_from(queues.of(name)?, &mut filling)?;
+    }
+    Ok(filling.leases)
+}
+
+fn reap_from(queue: &mut Queue<'_>, filling: &mut Filling<'_>) -> Result<()> {
+    let expired: Vec<(i64, i64, Vanished)> = queue
+        .file
+        .prepare_cached(
+            "SELECT job, payload_bytes + length(history), coalesce(worker, ''), begun FROM jobs
+             WHERE queue = ?1 AND state = 'running' AND lease_until <= ?2 ORDER BY lease_until, id LIMIT ?3",
+        )?
+        .query_map((&queue.name, queue.now, i64::try_from(filling.left()).unwrap_or(i64::MAX)), |row| {
+            Ok((row.get(0)?, row.get(1)?, Vanished { worker: row.get(2)?, begun: row.get(3)? }))
+        })?
+        .collect::<Result<_>>()?;
+    let mut take_over = queue.file.prepare_cached(&format!(
+        "UPDATE jobs SET worker = ?2, token = ?3, lease_until = ?4 WHERE job = ?1 RETURNING {JOB}"
+    ))?;
+    let (since, until) = (queue.now, queue.now.after(filling.request.duration));
+    for (key, bytes, vanished) in expired {
+        if !filling.lets_in(bytes) {
+            break;
+        }
+        let token = queue.token();
+        match take_over.query_row((key, &filling.request.worker, token, until), job)?.1 {
+            Ok(job) => {
+                let token = token.unsigned_abs();
+                filling.push(Lease { job, token, until, since, previous_worker: Some(vanished) });
+            }
+            Err(reason) => bury_unreadable(queue, key, &reason)?,
+        }
+    }
+    Ok(())
+}
+
+/// A running job whose record cannot be read must not block its queue: it is dead, where a person sees it.
+pub(super) fn bury_unreadable(queue: &mut Queue<'_>, key: i64, reason: &str) -> Result<()> {
+    tracing::error!(key, reason, "a job's record cannot be read; it is dead now");
+    let (bytes, counted): (i64, Option<String>) = queue
+        .file
+        .prepare_cached("SELECT payload_bytes + length(history), counted FROM jobs WHERE job = ?1")?
+        .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    queue
+        .file
+        .prepare_cached(
+            "UPDATE jobs SET state = 'dead', outcome = ?3, finished_at = ?2, lease_until = NULL, counted = NULL
+             WHERE job = ?1",
+        )?
+        .execute((key, queue.now, OutcomeKind::Rejected.as_str()))?;
+    queue.count_dead(bytes);
+    queue.end_under(counted.as_deref().unwrap_or_default())
+}
+
+pub(super) fn extend(queues: &mut Queues<'_>, leases: &[Beat], until: Timestamp) -> Result<Vec<Extended>> {
+    let mut extend = queues.file.prepare_cached(
+        "UPDATE jobs SET lease_until = ?4, begun = max(begun, ?5)
+         WHERE id = ?1 AND queue = ?2 AND token = ?3 AND state = 'running' RETURNING cancel",
+    )?;
+    leases
+        .iter()
+        .map(|Beat { lease, begun }| {
+            let parameters = (&lease.id, &lease.queue, lease.token.cast_signed(), until, begun);
+            Ok(match extend.query_row(parameters, |row| row.get(0)).optional()? {
+                Some(false) => Extended::Held,
+                Some(true) => Extended::Cancelling,
+                None => Extended::Lost,
+            })
+        })
+        .collect()
+}
+
+/// The leases of all running jobs that somebody asked to cancel.
+pub(super) fn cancelling(view: &Connection) -> Result<Vec<LeaseRef>> {
+    view.prepare_cached("SELECT queue, id, token FROM jobs WHERE state = 'running' AND cancel = 1")?
+        .query_map([], |row| {
+            let token: i64 = row.get(2)?;
+            Ok(LeaseRef { queue: row.get(0)?, id: row.get(1)?, token: token.unsigned_abs() })
+        })?
+        .collect()
+}
