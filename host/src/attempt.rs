@@ -6,9 +6,11 @@ use std::time::Instant;
 
 use afresh_protocol::abi::env;
 use afresh_protocol::{ErrorRecord, Outcome, Usage};
-use afresh_queue::{AttemptRecord, Lease, RetryPolicy, RunningJob, Timestamp};
-use afresh_sandbox::{Call, Cancel, LogLine, Reason, Report, Sandbox};
+use afresh_queue::{AttemptRecord, JobLog, Lease, LoggedLine, NewJob, Note, RetryPolicy, RunningJob, Timestamp};
+use afresh_sandbox::{Call, Cancel, LogLine, Reason, Report, Sandbox, Watch};
 
+use crate::config::Config;
+use crate::outbox::Enqueuing;
 use crate::registry::{Entry, Found, Registry};
 use crate::terms::Terms;
 use crate::worker::budget::Budget;
@@ -20,6 +22,8 @@ pub struct Attempt {
     pub lease: Lease,
     /// Ends it from outside.
     pub cancel: Cancel,
+    /// What it says while it runs can be seen through this.
+    pub watch: Watch,
     /// When the lease arrived here: with [`Lease::since`] this gives the broker's time without asking it again.
     pub arrived: Instant,
 }
@@ -35,6 +39,8 @@ pub struct Ended {
     pub record: AttemptRecord,
     /// What the guest logged.
     pub log: Vec<LogLine>,
+    /// The jobs it enqueued; none, unless it succeeded.
+    pub jobs: Vec<NewJob>,
     /// How its job is retried.
     pub retry: RetryPolicy,
     /// Microseconds between the instant the job was due and the start of this attempt.
@@ -73,12 +79,16 @@ impl Attempt {
         let late_us = started.0 - job.run_at.0;
         tracing::debug!(job = %job.id, task = job.task, attempt = job.counters.starts, late_us, "attempt started");
 
+        let outbox = Arc::new(outbox(&job.task, shop.registry.config()));
         let (digest, report) = match &found {
             Found::Missing(why) => (None, ended(Outcome::BadModule(ErrorRecord::new("bad_module", why.clone())))),
-            Found::Ready(entry) => (Some(entry.module.info().digest.clone()), self.run_module(entry, &terms, shop)),
+            Found::Ready(entry) => {
+                (Some(entry.module.info().digest.clone()), self.run_module(entry, &terms, shop, outbox.clone()))
+            }
         };
         drop(share);
         let Report { outcome, usage, log, .. } = report;
+        let jobs = if matches!(outcome, Outcome::Succeeded(_)) { outbox.jobs(self.now()) } else { Vec::new() };
 
         let record = AttemptRecord {
             number: self.lease.job.counters.starts,
@@ -90,7 +100,7 @@ impl Attempt {
             error: outcome.error().cloned(),
             usage,
         };
-        Ended { lease: self.lease, outcome, record, log, retry: terms.retry, late_us }
+        Ended { lease: self.lease, outcome, record, log, jobs, retry: terms.retry, late_us }
     }
 
     /// What people see of it while it runs.
@@ -104,7 +114,7 @@ impl Attempt {
         self.lease.since.after(self.arrived.elapsed())
     }
 
-    fn run_module(&self, entry: &Entry, terms: &Terms, shop: &Workshop) -> Report {
+    fn run_module(&self, entry: &Entry, terms: &Terms, shop: &Workshop, outbox: Arc<Enqueuing>) -> Report {
         let job = &self.lease.job;
         let call = Call {
             task: entry.policy.task.clone(),
@@ -116,7 +126,8 @@ impl Attempt {
                 (env::MAX_ATTEMPTS.into(), terms.retry.max_attempts.to_string()),
                 (env::QUEUE.into(), job.queue.clone()),
             ],
-            ..Call::default()
+            watch: Some(self.watch.clone()),
+            outbox: Some(outbox),
         };
         shop.sandbox.run(&entry.module, call, &terms.limits, &self.cancel).unwrap_or_else(|error| {
             // Ours, not the guest's: it costs no attempt, and the operator hears of it. But it waits, and not for ever:
@@ -135,14 +146,14 @@ impl Attempt {
 
 impl Ended {
     /// The end of an attempt that did not run here: given back, or lost with the worker that had it.
-    pub fn without_run(lease: Lease, outcome: Outcome, shop: &Workshop) -> Self {
+    pub fn without_run(mut lease: Lease, outcome: Outcome, shop: &Workshop) -> Self {
+        if let Some(vanished) = &lease.previous_worker {
+            lease.job.counters = lease.job.counters.lose(vanished.begun);
+        }
         let policy = shop.registry.find(&lease.job.task).policy();
         let record = AttemptRecord {
             number: lease.job.counters.starts,
-            worker: lease
-                .previous_worker
-                .as_ref()
-                .map_or_else(|| shop.worker.clone(), |vanished| vanished.worker.clone()),
+            worker: lease.previous_worker.as_ref().map_or(&shop.worker, |vanished| &vanished.worker).clone(),
             module: None,
             started_at: None,
             finished_at: lease.since,
@@ -151,17 +162,58 @@ impl Ended {
             usage: Usage::default(),
         };
         let retry = Terms::of(&policy, &lease.job.options, shop.registry.config()).retry;
-        Self { lease, outcome, record, log: Vec::new(), retry, late_us: 0 }
+        Self { lease, outcome, record, log: Vec::new(), jobs: Vec::new(), retry, late_us: 0 }
     }
 
     /// The end of an attempt whose worker vanished: `lease` was taken over from it.
     pub fn lost(lease: Lease, shop: &Workshop) -> Self {
-        let worker = lease.previous_worker.as_ref().map_or("unknown", |vanished| &vanished.worker);
+        let worker = lease.previous_worker.as_ref().map_or("unknown", |vanished| vanished.worker.as_str());
         let text = format!(
             "the lease expired: worker {worker} vanished, or could not reach the broker, while it ran this attempt"
         );
         Self::without_run(lease, Outcome::Lost(ErrorRecord::new("lost", text)), shop)
     }
+}
+
+/// What an attempt says while it runs, as a queue keeps it.
+#[derive(Debug)]
+pub struct Voice {
+    watch: Watch,
+    lease: afresh_queue::LeaseRef,
+    attempt: u32,
+    lines: u64,
+}
+
+impl Voice {
+    /// The voice of the attempt that will run under this lease; it keeps at most so many bytes of lines between two looks.
+    pub fn new(lease: &Lease, room: usize) -> Self {
+        Self { watch: Watch::new(room), lease: lease.reference(), attempt: lease.job.counters.starts, lines: 0 }
+    }
+
+    /// What the attempt speaks into.
+    pub fn watch(&self) -> Watch {
+        self.watch.clone()
+    }
+
+    /// What it has said since the last look; `None` if that is nothing.
+    pub fn note(&mut self) -> Option<Note> {
+        let glimpse = self.watch.take()?;
+        self.lines += glimpse.missed;
+        let at = Timestamp::now();
+        let mut log = JobLog::default();
+        log.extend(glimpse.lines.into_iter().map(|line| {
+            self.lines += 1;
+            let (attempt, number) = (self.attempt, self.lines);
+            LoggedLine { attempt, number, at, level: line.level.to_string(), text: line.text }
+        }));
+        Some(Note { lease: self.lease.clone(), progress: glimpse.progress, log })
+    }
+}
+
+/// The outbox of an attempt of this task: nothing goes into it that the operator has not allowed.
+fn outbox(task: &str, config: &Config) -> Enqueuing {
+    let queues = config.tasks.get(task).map(|task| task.enqueue.clone()).unwrap_or_default();
+    Enqueuing::new(queues, usize::try_from(config.max_payload.as_u64()).unwrap_or(usize::MAX))
 }
 
 fn ended(outcome: Outcome) -> Report {

@@ -35,6 +35,8 @@ pub struct Config {
     pub defaults: TaskDefaults,
     /// The most any task or job may ask for.
     pub limits: Ceilings,
+    /// How long what has ended is kept.
+    pub retention: RetentionConfig,
     /// Tighter walls for single tasks, by name.
     #[serde(default)]
     pub tasks: BTreeMap<String, TaskCeilings>,
@@ -105,9 +107,22 @@ pub struct Ceilings {
     pub log: ByteSize,
     /// Waits that cost no attempt.
     pub waits: u32,
+    /// Attempts that may take their worker down.
+    pub lost: u32,
 }
 
-/// A section `[tasks.NAME]`.
+/// The section `[retention]`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// How long dead jobs are kept.
+    #[serde(with = "humantime_serde")]
+    pub dead_for: Duration,
+    /// Bytes that the dead jobs of one queue may have together.
+    pub dead_bytes: ByteSize,
+}
+
+/// A section `[tasks.NAME]`: tighter walls, and what it may besides.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TaskCeilings {
@@ -118,6 +133,8 @@ pub struct TaskCeilings {
     pub timeout: Option<Duration>,
     /// Attempts that may start.
     pub max_attempts: Option<u32>,
+    /// The queues it may enqueue jobs into: none, unless they are named here.
+    pub enqueue: Vec<String>,
 }
 
 impl Config {

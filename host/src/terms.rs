@@ -48,6 +48,7 @@ impl Terms {
                 min_backoff: min_backoff.min(max_backoff),
                 max_backoff,
                 max_waits: ceilings.waits,
+                max_lost: ceilings.lost.max(1),
                 keep_result: defaults.keep_result,
                 ..RetryPolicy::default()
             },

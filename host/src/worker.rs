@@ -4,7 +4,9 @@
 //! * [`slots`]: the threads that guests run on, one attempt at a time each
 //! * [`in_flight`]: the leases this worker holds, from lease to settlement
 //! * [`settler`]: decides what becomes of ended attempts, and settles them in batches
+//! * [`notes`]: passes on what attempts say while they run
 //! * [`heartbeat`]: extends the leases
+//! * [`canceller`]: ends attempts of jobs that are cancelled
 //! * [`presence`]: tells people that this worker is there, and what it runs ([`board`])
 //! * [`budget`]: the memory guests may take together
 
@@ -12,12 +14,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use afresh_protocol::OutcomeKind;
-use afresh_queue::{Beat, Broker, BrokerError, Lease, LeaseRequest, Retention};
+use afresh_queue::log::MAX_LOG_BYTES;
+use afresh_queue::{Broker, BrokerError, Lease, LeaseRequest, Retention};
 use afresh_sandbox::{Cancel, Reason};
 use anyhow::Context as _;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
-use crate::attempt::{Attempt, Ended, Workshop};
+use crate::attempt::{Attempt, Ended, Voice, Workshop};
 use crate::machine;
 use crate::shutdown::Shutdown;
 
@@ -25,8 +28,10 @@ pub mod agenda;
 pub mod backoff;
 pub mod board;
 pub mod budget;
+pub mod canceller;
 pub mod heartbeat;
 pub mod in_flight;
+pub mod notes;
 pub mod presence;
 pub mod settler;
 pub mod slots;
@@ -35,8 +40,10 @@ pub mod turns;
 use agenda::Agenda;
 use backoff::Backoff;
 use board::Board;
+use canceller::Canceller;
 use heartbeat::Heartbeat;
 use in_flight::InFlight;
+use notes::Notes;
 use presence::Presence;
 use settler::Settler;
 use slots::Slots;
@@ -73,6 +80,8 @@ pub struct WorkerSettings {
     pub shutdown_timeout: Duration,
     /// Whether to end once nothing is queued, scheduled or running.
     pub burst: bool,
+    /// How long dead jobs are kept.
+    pub retention: Retention,
 }
 
 /// One running host process.
@@ -104,10 +113,15 @@ impl Worker {
         let board = Arc::new(Board::new(self.settings.slots));
         let slots = Slots::start(self.shop.clone(), board.clone(), self.in_flight.clone(), ended.clone())
             .context("failed to start the slots' threads")?;
-        let settler = Settler::new(self.broker.clone(), self.in_flight.clone(), self.agenda.clone());
+        let notes = Arc::new(Notes::new(self.broker.clone(), self.in_flight.clone()));
+        let settler = Settler::new(self.broker.clone(), self.in_flight.clone(), self.agenda.clone(), notes.clone());
+        let notes = tokio::spawn(notes.run());
         let settler = tokio::spawn(settler.run(arrivals));
-        let heartbeat = Heartbeat::new(self.broker.clone(), self.in_flight.clone(), self.settings.lease);
+        let missed = Arc::<Notify>::default();
+        let heartbeat =
+            Heartbeat::new(self.broker.clone(), self.in_flight.clone(), self.settings.lease, missed.clone());
         let heartbeat = tokio::spawn(heartbeat.run());
+        let canceller = tokio::spawn(Canceller::new(self.broker.clone(), self.in_flight.clone(), missed).run());
         let presence = Presence::new(self.broker.clone(), self.shop.clone(), board, &self.settings);
         let presence = tokio::spawn(presence.run(shutdown.clone()));
 
@@ -119,6 +133,8 @@ impl Worker {
         if tokio::time::timeout(LAST_GRACE, settler).await.is_err() {
             tracing::warn!("the broker did not take the last settlements; these attempts will come back as lost");
         }
+        notes.abort();
+        canceller.abort();
         heartbeat.abort();
         presence.abort();
         // It may be in the middle of an announcement, which must not come after this.
@@ -201,16 +217,17 @@ impl Worker {
     }
 
     fn start(&self, lease: Lease, slots: &Slots) {
-        let cancel = Cancel::new();
-        self.in_flight.add(lease.reference(), cancel.clone());
-        slots.hand(Attempt { lease, cancel, arrived: Instant::now() });
+        let (cancel, voice) = (Cancel::new(), Voice::new(&lease, MAX_LOG_BYTES));
+        let watch = voice.watch();
+        self.in_flight.add(lease.reference(), cancel.clone(), Some(voice));
+        slots.hand(Attempt { lease, cancel, watch, arrived: Instant::now() });
     }
 
     /// Makes due jobs available, and notes when the next ones are.
     async fn promote(&self) -> Result<(), BrokerError> {
         // First: what is announced from here on is for the next round.
         self.agenda.begin_round(AT_LEAST_EVERY);
-        if let Some(next) = self.broker.promote(&self.queues, &Retention::default()).await?.next {
+        if let Some(next) = self.broker.promote(&self.queues, &self.settings.retention).await?.next {
             self.agenda.at_latest(next);
         }
         Ok(())
@@ -219,17 +236,17 @@ impl Worker {
     /// Takes over expired leases, and settles their attempts as lost.
     async fn reap(&self, ended: &mpsc::UnboundedSender<Ended>) -> Result<(), BrokerError> {
         // Our own first: after an outage, or a laptop's sleep, they may have expired while their attempts go on.
-        let held = self.in_flight.leases();
+        let held = self.in_flight.beats();
         if !held.is_empty() {
-            let held: Vec<_> = held.into_iter().map(|lease| Beat { lease, begun: true }).collect();
             self.broker.extend(&held, self.settings.lease).await?;
         }
         for lease in self.broker.reap(&self.request(self.queues.clone(), MOST_REAPED)).await? {
             tracing::warn!(
-                job = %lease.job.id, task = lease.job.task, worker = lease.previous_worker.as_ref().map(|vanished| vanished.worker.as_str()),
+                job = %lease.job.id, task = lease.job.task,
+                worker = lease.previous_worker.as_ref().map(|vanished| vanished.worker.as_str()),
                 "attempt lost: its lease expired"
             );
-            self.in_flight.add(lease.reference(), Cancel::new());
+            self.in_flight.add(lease.reference(), Cancel::new(), None);
             // The settler only goes away after this loop.
             let _ = ended.send(Ended::lost(lease, &self.shop));
         }
@@ -279,7 +296,7 @@ impl Worker {
         LeaseRequest {
             queues,
             max,
-            begin: max,
+            begin: self.in_flight.idle_slots(),
             max_bytes: LEASE_BYTES,
             worker: self.shop.worker.clone(),
             duration: self.settings.lease,

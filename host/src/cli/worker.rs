@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use afresh_queue::{Broker, BrokerError};
+use afresh_queue::{Broker, BrokerError, Retention};
 use anyhow::Context as _;
 use bytesize::ByteSize;
 
@@ -105,6 +105,7 @@ pub(super) fn settings(config: &Config, burst: bool) -> WorkerSettings {
         lease: config.worker.lease,
         shutdown_timeout: config.worker.shutdown_timeout,
         burst,
+        retention: Retention { dead_for: config.retention.dead_for, dead_bytes: config.retention.dead_bytes.as_u64() },
     }
 }
 

@@ -1,11 +1,12 @@
 //! Extends the leases while their attempts run, three times in a lease's life. One that is no longer ours ends its
-//! attempt: somebody else has the job.
+//! attempt: somebody else has the job. So does one whose job was cancelled, should nobody have heard of that.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use afresh_queue::{Beat, Broker, BrokerError, Extended};
+use afresh_queue::{Broker, BrokerError, Extended};
 use afresh_sandbox::Reason;
+use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 
 use super::backoff::Backoff;
@@ -16,12 +17,13 @@ pub struct Heartbeat {
     broker: Arc<dyn Broker>,
     in_flight: Arc<InFlight>,
     lease: Duration,
+    early: Arc<Notify>,
 }
 
 impl Heartbeat {
-    /// A heartbeat for leases of this duration.
-    pub fn new(broker: Arc<dyn Broker>, in_flight: Arc<InFlight>, lease: Duration) -> Self {
-        Self { broker, in_flight, lease }
+    /// A heartbeat for leases of this duration, which beats at once when `early` says so.
+    pub fn new(broker: Arc<dyn Broker>, in_flight: Arc<InFlight>, lease: Duration, early: Arc<Notify>) -> Self {
+        Self { broker, in_flight, lease, early }
     }
 
     /// Beats until it is dropped.
@@ -30,7 +32,10 @@ impl Heartbeat {
         let mut beat = tokio::time::interval(self.lease / 3);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            beat.tick().await;
+            tokio::select! {
+                _ = beat.tick() => {}
+                () = self.early.notified() => {}
+            }
             match self.tick().await {
                 Ok(()) => trouble.over("leases are extended again"),
                 Err(error) => {
@@ -45,18 +50,17 @@ impl Heartbeat {
 
     /// One beat.
     async fn tick(&self) -> Result<(), BrokerError> {
-        let leases = self.in_flight.leases();
-        if leases.is_empty() {
+        let beats = self.in_flight.beats();
+        if beats.is_empty() {
             return Ok(());
         }
-        let beats: Vec<_> = leases.iter().map(|lease| Beat { lease: lease.clone(), begun: true }).collect();
         let extended = self.broker.extend(&beats, self.lease).await?;
-        for (lease, extended) in leases.iter().zip(extended) {
+        for (beat, extended) in beats.iter().zip(extended) {
             match extended {
                 Extended::Held => {}
-                Extended::Cancelling => self.in_flight.cancel(lease, Reason::Cancelled),
+                Extended::Cancelling => self.in_flight.cancel(&beat.lease, Reason::Cancelled),
                 // Settled between the question and the answer, or lost; only in the second case is it still held.
-                Extended::Lost => self.in_flight.cancel(lease, Reason::LeaseLost),
+                Extended::Lost => self.in_flight.cancel(&beat.lease, Reason::LeaseLost),
             }
         }
         Ok(())

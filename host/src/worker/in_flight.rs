@@ -1,14 +1,16 @@
 //! The leases this worker holds: from the lease until the settlement is written, so that what waits to be settled is
 //! bounded too.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use afresh_queue::LeaseRef;
+use afresh_queue::{Beat, LeaseRef, Note};
 use afresh_sandbox::{Cancel, Reason};
 use tokio::sync::Notify;
+
+use crate::attempt::Voice;
 
 /// Hold no more jobs ahead of the slots than these finish in so long: enough that no slot waits for the broker, little
 /// enough that another worker gets its share.
@@ -17,15 +19,36 @@ const AHEAD: Duration = Duration::from_millis(20);
 /// Never hold more than so many jobs ahead of the slots.
 const MOST_AHEAD: usize = 128;
 
+/// A request to cancel may overtake the answer that brings its lease: so long it is remembered.
+const OVERTAKEN: Duration = Duration::from_secs(10);
+
+/// Never remember more than so many; the heartbeat tells of the others.
+const MOST_REMEMBERED: usize = 10_000;
+
 /// The leases this worker holds.
 #[derive(Debug)]
 pub struct InFlight {
     slots: usize,
-    leases: Mutex<HashMap<LeaseRef, Cancel>>,
+    held: Mutex<Held>,
     changed: Notify,
     emptied: Notify,
     /// Running mean of the attempts' wall time in microseconds; 0 while nobody knows.
     mean_us: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    leases: HashMap<LeaseRef, Running>,
+    /// Requests to cancel leases that are not held here, and since when they are remembered.
+    overtaken: VecDeque<(Instant, LeaseRef)>,
+}
+
+#[derive(Debug)]
+struct Running {
+    cancel: Cancel,
+    voice: Option<Voice>,
+    /// Whether a slot has it, or it waits for one.
+    begun: bool,
 }
 
 impl InFlight {
@@ -33,7 +56,7 @@ impl InFlight {
     pub fn new(slots: usize) -> Self {
         Self {
             slots,
-            leases: Mutex::default(),
+            held: Mutex::default(),
             changed: Notify::new(),
             emptied: Notify::new(),
             mean_us: AtomicU64::new(0),
@@ -48,6 +71,11 @@ impl InFlight {
         (self.slots + ahead).saturating_sub(self.len())
     }
 
+    /// How many of these begin at once: the slots that have nothing to do.
+    pub fn idle_slots(&self) -> usize {
+        self.slots.saturating_sub(self.len())
+    }
+
     /// Takes an attempt's wall time into account.
     pub fn learn(&self, wall_us: u64) {
         let mean = self.mean_us.load(Ordering::Relaxed);
@@ -60,18 +88,29 @@ impl InFlight {
         self.mean_us.store(0, Ordering::Relaxed);
     }
 
-    /// A lease was taken.
-    pub fn add(&self, lease: LeaseRef, cancel: Cancel) {
-        self.lock().insert(lease, cancel);
+    /// A lease was taken; one whose attempt will run has a voice.
+    pub fn add(&self, lease: LeaseRef, cancel: Cancel, voice: Option<Voice>) {
+        let mut held = self.lock();
+        if held.overtaken.iter().any(|(_, asked)| *asked == lease) {
+            cancel.cancel(Reason::Cancelled);
+        }
+        held.leases.insert(lease, Running { cancel, voice, begun: false });
+    }
+
+    /// A slot runs the attempt from now on.
+    pub fn begin(&self, lease: &LeaseRef) {
+        if let Some(running) = self.lock().leases.get_mut(lease) {
+            running.begun = true;
+        }
     }
 
     /// Leases were settled, or are no longer ours.
     pub fn remove<'a>(&self, leases: impl IntoIterator<Item = &'a LeaseRef>) {
         let mut held = self.lock();
         for lease in leases {
-            held.remove(lease);
+            held.leases.remove(lease);
         }
-        let empty = held.is_empty();
+        let empty = held.leases.is_empty();
         drop(held);
         self.changed.notify_one();
         if empty {
@@ -79,28 +118,56 @@ impl InFlight {
         }
     }
 
-    /// The leases that are held.
-    pub fn leases(&self) -> Vec<LeaseRef> {
-        self.lock().keys().cloned().collect()
+    /// The leases that are held, as they are extended.
+    pub fn beats(&self) -> Vec<Beat> {
+        let held = self.lock();
+        held.leases.iter().map(|(lease, running)| Beat { lease: lease.clone(), begun: running.begun }).collect()
+    }
+
+    /// What attempts have said since the last look.
+    pub fn notes(&self) -> Vec<Note> {
+        let mut held = self.lock();
+        held.leases.values_mut().filter_map(|running| running.voice.as_mut()?.note()).collect()
+    }
+
+    /// The same of these attempts.
+    pub fn notes_of<'a>(&self, leases: impl IntoIterator<Item = &'a LeaseRef>) -> Vec<Note> {
+        let mut held = self.lock();
+        leases.into_iter().filter_map(|lease| held.leases.get_mut(lease)?.voice.as_mut()?.note()).collect()
     }
 
     /// Ends one attempt.
     pub fn cancel(&self, lease: &LeaseRef, reason: Reason) {
-        if let Some(cancel) = self.lock().get(lease) {
-            cancel.cancel(reason);
+        if let Some(running) = self.lock().leases.get(lease) {
+            running.cancel.cancel(reason);
+        }
+    }
+
+    /// Ends attempts whose jobs were cancelled. Those that are not held here are another worker's, or about to arrive.
+    pub fn cancel_asked(&self, leases: Vec<LeaseRef>) {
+        let (mut held, now) = (self.lock(), Instant::now());
+        while held.overtaken.front().is_some_and(|(since, _)| now.duration_since(*since) > OVERTAKEN) {
+            held.overtaken.pop_front();
+        }
+        for lease in leases {
+            match held.leases.get(&lease) {
+                Some(running) => running.cancel.cancel(Reason::Cancelled),
+                None if held.overtaken.len() < MOST_REMEMBERED => held.overtaken.push_back((now, lease)),
+                None => {}
+            }
         }
     }
 
     /// Ends every attempt; answers how many there were.
     pub fn cancel_all(&self, reason: Reason) -> usize {
         let held = self.lock();
-        held.values().for_each(|cancel| cancel.cancel(reason));
-        held.len()
+        held.leases.values().for_each(|running| running.cancel.cancel(reason));
+        held.leases.len()
     }
 
     /// How many leases are held.
     pub fn len(&self) -> usize {
-        self.lock().len()
+        self.lock().leases.len()
     }
 
     /// Whether none is held.
@@ -120,7 +187,38 @@ impl InFlight {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<LeaseRef, Cancel>> {
-        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lease(token: u64) -> LeaseRef {
+        LeaseRef { queue: "q".into(), id: "a".parse().unwrap(), token }
+    }
+
+    #[test]
+    fn a_request_to_cancel_that_overtakes_its_lease_is_not_lost() {
+        let in_flight = InFlight::new(1);
+        in_flight.cancel_asked(vec![lease(2)]);
+        let (another, cancel) = (Cancel::new(), Cancel::new());
+        in_flight.add(lease(1), another.clone(), None);
+        in_flight.add(lease(2), cancel.clone(), None);
+        assert_eq!((another.reason(), cancel.reason()), (None, Some(Reason::Cancelled)));
+    }
+
+    #[test]
+    fn what_a_slot_runs_has_begun() {
+        let in_flight = InFlight::new(3);
+        in_flight.add(lease(1), Cancel::new(), None);
+        in_flight.add(lease(2), Cancel::new(), None);
+        in_flight.begin(&lease(2));
+        assert_eq!(in_flight.idle_slots(), 1);
+        let mut beats = in_flight.beats();
+        beats.sort_by_key(|beat| beat.lease.token);
+        assert_eq!(beats.iter().map(|beat| beat.begun).collect::<Vec<_>>(), [false, true]);
     }
 }

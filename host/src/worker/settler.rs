@@ -2,6 +2,7 @@
 //! never holds a slot; what waits here is bounded by the leases the worker may hold.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use afresh_protocol::OutcomeKind;
 use afresh_queue::{Broker, BrokerError, Settle, Settled, Settlement};
@@ -10,6 +11,7 @@ use tokio::sync::mpsc;
 use super::agenda::Agenda;
 use super::backoff::Backoff;
 use super::in_flight::InFlight;
+use super::notes::Notes;
 use crate::attempt::Ended;
 
 /// The most settlements in one round trip.
@@ -20,12 +22,13 @@ pub struct Settler {
     broker: Arc<dyn Broker>,
     in_flight: Arc<InFlight>,
     agenda: Arc<Agenda>,
+    notes: Arc<Notes>,
 }
 
 impl Settler {
     /// A settler that has nothing to do yet.
-    pub fn new(broker: Arc<dyn Broker>, in_flight: Arc<InFlight>, agenda: Arc<Agenda>) -> Self {
-        Self { broker, in_flight, agenda }
+    pub fn new(broker: Arc<dyn Broker>, in_flight: Arc<InFlight>, agenda: Arc<Agenda>, notes: Arc<Notes>) -> Self {
+        Self { broker, in_flight, agenda, notes }
     }
 
     /// Settles what arrives until nobody sends any more.
@@ -33,12 +36,13 @@ impl Settler {
         let mut batch = Vec::with_capacity(BATCH);
         while arrivals.recv_many(&mut batch, BATCH).await > 0 {
             let settles: Vec<_> = batch.drain(..).map(|ended| self.decide(ended)).collect();
+            self.notes.finish(settles.iter().map(|settle| &settle.lease)).await;
             self.settle(&settles).await;
         }
     }
 
     fn decide(&self, ended: Ended) -> Settle {
-        let Ended { lease, outcome, record, retry, log, late_us } = ended;
+        let Ended { lease, outcome, record, retry, log, jobs, late_us } = ended;
         if record.usage.wall_us > 0 {
             self.in_flight.learn(record.usage.wall_us);
         }
@@ -55,7 +59,7 @@ impl Settler {
         if !traceless {
             history.push(record);
         }
-        Settle { lease: reference, settlement, counters, history, outcome: kind, jobs: Vec::new() }
+        Settle { lease: reference, settlement, counters, history, outcome: kind, jobs }
     }
 
     /// Writes settlements, for as long as it takes. Repeating one that was carried out is harmless: it is stale then.
@@ -107,6 +111,8 @@ impl Settler {
                     tracing::warn!(job = %settle.lease.id, "an attempt ended after its lease was lost; it changed nothing");
                 }
                 (Settled::Done, Settlement::Retry { delay }) => self.agenda.at_latest(*delay),
+                // Jobs for other queues may be on their way: promote brings them there.
+                (Settled::Done, _) if !settle.jobs.is_empty() => self.agenda.at_latest(Duration::ZERO),
                 (Settled::Done, _) => {}
             }
         }

@@ -124,6 +124,7 @@ impl Slot {
         if self.draining.load(Ordering::Relaxed) || attempt.cancel.reason().is_some() {
             attempt.give_back(&self.shop)
         } else {
+            self.in_flight.begin(&attempt.lease.reference());
             attempt.run(&self.shop)
         }
     }
