@@ -1,7 +1,7 @@
 //! How a task enqueues further jobs: under ids that are the same in each attempt, and with refusals told in words.
 
 use afresh_protocol::abi::Refusal;
-use afresh_protocol::enqueue::MAX_ID_BYTES;
+use afresh_protocol::enqueue::{MAX_ID_BYTES, Request};
 
 use crate::context::{Context, Listener};
 use crate::error::TaskError;
@@ -44,7 +44,7 @@ impl Context {
             Listener::Host => host::enqueue(&request.to_spec(), &payload),
             Listener::Test(heard) => heard.enqueue(&request, &payload),
         };
-        answer.map_err(|refusal| self.reason(refusal, payload.len()))?;
+        answer.map_err(|refusal| self.reason(refusal, &request, payload.len()))?;
         self.enqueued.set(self.enqueued.get() + 1);
         Ok(id)
     }
@@ -61,10 +61,17 @@ impl Context {
         Ok(id)
     }
 
-    fn reason(&self, refusal: Refusal, payload_bytes: usize) -> String {
+    fn reason(&self, refusal: Refusal, request: &Request, payload_bytes: usize) -> String {
         match refusal {
             Refusal::NotAllowed => {
-                "this task may not enqueue; allow it in the worker's configuration, then retry this job".to_owned()
+                let queue = request.queue.as_deref().unwrap_or("default");
+                // A name with a dot is a key of TOML only in quotes.
+                let quote = if self.task().contains('.') { "\"" } else { "" };
+                format!(
+                    "this task may not enqueue into the queue {queue}; allow it with \
+                     `[tasks.{quote}{}{quote}] enqueue = [\"{queue}\"]` in the worker's afresh.toml, then retry this job",
+                    self.task()
+                )
             }
             Refusal::OverLimit => format!(
                 "it goes over a limit of the host, with {payload_bytes} bytes of payload, after {} other jobs of this \
@@ -90,6 +97,18 @@ mod tests {
         let error = ctx.enqueue(NewJob::raw("a", "")).unwrap_err();
         assert!(error.is_rejected() && error.to_string().contains("longer than 128 bytes; give it one"), "{error}");
         assert_eq!(ctx.enqueue(NewJob::raw("a", "").id("short")).unwrap(), "short");
+    }
+
+    #[test]
+    fn what_to_allow_is_said_as_it_is_written() {
+        let refused = |task: &str, job| {
+            let ctx = Context::test().with_task(task).with_enqueue_refused(Refusal::NotAllowed);
+            ctx.enqueue(job).unwrap_err().to_string()
+        };
+        let says = refused("gallery", NewJob::raw("a", "").queue("mail"));
+        assert!(says.contains("`[tasks.gallery] enqueue = [\"mail\"]` in the worker's afresh.toml"), "{says}");
+        let says = refused("big.gallery", NewJob::raw("a", ""));
+        assert!(says.contains("`[tasks.\"big.gallery\"] enqueue = [\"default\"]`"), "{says}");
     }
 
     #[test]

@@ -118,7 +118,7 @@ impl NewJob {
         self
     }
 
-    /// About this, such as `customer:42`, written like an id, for the host's rules on jobs of one key.
+    /// For this key, such as `customer:42`: limits and fairness go by it. 1 to 128 bytes without white space.
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.request.key = Some(key.into());

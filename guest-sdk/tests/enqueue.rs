@@ -101,7 +101,10 @@ fn an_attempt_that_fails_enqueues_nothing_and_the_next_uses_the_same_ids() {
 #[test]
 fn a_host_that_has_not_allowed_it_rejects_the_job_with_what_to_do() {
     for (refusal, says) in [
-        (Refusal::NotAllowed, "allow it in the worker's configuration, then retry this job"),
+        (
+            Refusal::NotAllowed,
+            "allow it with `[tasks.gallery] enqueue = [\"default\"]` in the worker's afresh.toml, then retry this job",
+        ),
         (Refusal::OverLimit, "with 29 bytes of payload, after 0 other jobs of this attempt; enqueue fewer"),
         (Refusal::NotAJob, "does not take it for a job"),
     ] {

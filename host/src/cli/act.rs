@@ -62,10 +62,7 @@ impl Act {
 
     async fn carry_out(self, broker: &dyn Broker, ids: &[JobId]) -> Result<Vec<bool>, BrokerError> {
         match self {
-            Self::Cancel => {
-                let answers = broker.cancel(ids).await?;
-                Ok(answers.into_iter().map(|answer| answer != Cancelled::Refused).collect())
-            }
+            Self::Cancel => Ok(broker.cancel(ids).await?.into_iter().map(|done| done != Cancelled::Refused).collect()),
             Self::Retry => broker.retry(ids).await,
             Self::Remove => broker.remove(ids).await,
         }

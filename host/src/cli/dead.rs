@@ -85,7 +85,7 @@ pub(super) struct Yes {
 impl Which {
     fn filter(self, limit: usize) -> JobFilter {
         let Self { task, kind, queue } = self;
-        JobFilter { queue, task, state: Some(State::Dead), outcome: kind, fingerprint: None, limit }
+        JobFilter { queue, task, state: Some(State::Dead), outcome: kind, limit, ..JobFilter::default() }
     }
 }
 

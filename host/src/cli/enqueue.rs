@@ -72,14 +72,18 @@ impl<'a> From<&'a Enqueued> for Accepted<'a> {
 /// When a job cannot be, the broker cannot be reached, or a job waited for did not succeed.
 pub(super) fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     match (&args.jsonl, &args.task) {
-        (Some(file), _) => lines::run(session, file, &args.wishes),
+        (Some(file), _) => {
+            args.wishes.check().map_err(Usage)?;
+            lines::run(session, file, &args.wishes)
+        }
         (None, Some(task)) => one(session, task, &args),
         (None, None) => Err(Usage("name a task, or a file of jobs with --jsonl".to_owned()).into()),
     }
 }
 
 fn one(session: &Session, task: &str, args: &Args) -> anyhow::Result<ExitCode> {
-    let mut job = args.wishes.job(NewJob::new(task, ""));
+    let wished = args.wishes.check().and_then(|()| args.wishes.job(NewJob::new(task, "")));
+    let mut job = wished.map_err(Usage)?;
     // Checked before the payload is read: what is wrong here is how the command was called.
     job.validate(0).map_err(Usage)?;
     job.payload = match (&args.payload, &args.file) {
@@ -90,8 +94,9 @@ fn one(session: &Session, task: &str, args: &Args) -> anyhow::Result<ExitCode> {
     block_on(async {
         let handle = Handle::open(session).await?;
         let client = client(session, &handle);
+        let id = job.id.clone();
         let enqueued = handle.ask(client.enqueue(job)).await?;
-        say_if_there(&enqueued);
+        say_if_there(&id, &enqueued);
         if args.wait {
             return wait(session, &client, &enqueued.id, args.wait_timeout.unwrap_or(FOR_EVER).min(FOR_EVER)).await;
         }
@@ -142,9 +147,12 @@ fn client(session: &Session, handle: &Handle) -> Client {
     Client::from_broker(handle.broker.clone()).max_payload(max)
 }
 
-fn say_if_there(enqueued: &Enqueued) {
-    if !enqueued.created {
-        eprintln!("note: job {} was there already and stays as it was", enqueued.id);
+/// Says why a job that was to have this id was not enqueued.
+fn say_if_there(id: &JobId, enqueued: &Enqueued) {
+    match enqueued {
+        Enqueued { created: true, .. } => {}
+        Enqueued { id: there, .. } if there == id => eprintln!("note: job {id} was there already and stays as it was"),
+        Enqueued { id: there, .. } => eprintln!("note: job {there} holds the unique key, so nothing was enqueued"),
     }
 }
 

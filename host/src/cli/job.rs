@@ -87,8 +87,8 @@ pub(super) fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
         let handle = Handle::open(session).await?;
         match args.verb {
             Verb::Ls(Listing { queue, task, state, limit }) => {
-                let filter = JobFilter { queue, task, state, outcome: None, fingerprint: None, limit: limit.jobs() };
-                list(session, &handle, filter).await
+                list(session, &handle, JobFilter { queue, task, state, limit: limit.jobs(), ..JobFilter::default() })
+                    .await
             }
             Verb::Show { id } => show(session, &handle, &id).await,
             Verb::Result { id } => result(&handle, &id).await,

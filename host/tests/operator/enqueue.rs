@@ -33,15 +33,17 @@ fn the_same_id_again_is_the_same_job() {
 }
 
 #[test]
-fn a_job_for_later_is_scheduled_and_one_for_the_past_is_queued() {
+fn a_job_for_later_is_scheduled_and_one_for_the_past_is_refused() {
     on_each_broker(|cli| {
         let later = |flag, value, id| cli.run(&["enqueue", "t", flag, value, "--id", id]).ok();
         later("--at", "2099-01-01T12:00:00+01:00", "at");
         later("--in", "2h", "in");
-        later("--at", "2001-01-01T00:00:00Z", "past");
         assert_eq!(cli.show("at")["run_at"], "2099-01-01T11:00:00.000000Z");
-        assert_eq!(["at", "in", "past"].map(|id| cli.state(id)), ["scheduled", "scheduled", "queued"]);
+        assert_eq!(["at", "in"].map(|id| cli.state(id)), ["scheduled", "scheduled"]);
         assert!(cli.run(&["job", "show", "in"]).ok().contains("(in 1h 59m)"));
+        cli.run(&["enqueue", "t", "--at", "2001-01-01T00:00:00Z"])
+            .fails(2, &["its `at`, 2001-01-01T00:00:00.000000Z, was", "ago: leave `at` away to run it now"]);
+        assert_eq!(cli.ids(&["job", "ls"]).len(), 2);
     });
 }
 

@@ -1,10 +1,7 @@
 //! The operator's verbs as a person meets them: the built program, on a SQLite file and on a real Redis.
 //!
 //! * `cli`: the program on a broker of its own, and a stand-in for its worker
-//! * `enqueue`, `jobs`, `dead`: what the verbs do
-//! * `workers`: who is alive
-//! * `doctor`: what is wrong, and what to do
-//! * `shell`: completions and the manual
+//! * `enqueue`, `unique`, `jobs`, `dead`: what the verbs do
 //! * `wrong`: what they say when something is wrong
 
 mod cli;
@@ -13,5 +10,6 @@ mod doctor;
 mod enqueue;
 mod jobs;
 mod shell;
+mod unique;
 mod workers;
 mod wrong;

@@ -59,8 +59,9 @@ pub(super) fn run(session: &Session, file: &Path, defaults: &Wishes) -> anyhow::
 }
 
 async fn enqueue(session: &Session, handle: &Handle, client: &Client, jobs: Vec<NewJob>) -> anyhow::Result<()> {
-    for enqueued in handle.ask(client.enqueue_all(jobs)).await? {
-        say_if_there(&enqueued);
+    let ids: Vec<_> = jobs.iter().map(|job| job.id.clone()).collect();
+    for (id, enqueued) in ids.iter().zip(handle.ask(client.enqueue_all(jobs)).await?) {
+        say_if_there(id, &enqueued);
         if session.output.is_json() {
             print_line(&serde_json::to_string(&Accepted::from(&enqueued))?)?;
         } else {
@@ -144,7 +145,7 @@ fn parse(line: &[u8], defaults: &Wishes) -> Result<NewJob, String> {
     let task: String = task.ok_or("it names no `task`")?;
     let wishes = Wishes::deserialize(Value::from(wishes).into_deserializer()).map_err(|error| placeless(&error))?;
     wishes.check()?;
-    Ok(wishes.or(defaults).job(NewJob::new(task, payload)))
+    wishes.or(defaults).job(NewJob::new(task, payload))
 }
 
 /// A string stands for its text; anything else is handed over as it is written, digit for digit.
@@ -165,7 +166,7 @@ fn placeless(error: &serde_json::Error) -> String {
 mod tests {
     use std::time::Duration;
 
-    use afresh_queue::JobOptions;
+    use afresh_queue::{JobOptions, Unique, UniqueScope};
 
     use super::*;
 
@@ -207,10 +208,14 @@ mod tests {
         let flags = parse(br#"{"task":"t","queue":"slow","priority":3,"in":"1h"}"#, &Wishes::default()).unwrap();
         assert_eq!((flags.queue.as_str(), flags.options.priority), ("slow", 3));
         let defaults: Wishes = serde_json::from_str(r#"{"queue":"slow","priority":3,"in":"1h"}"#).unwrap();
-        let job = parse(br#"{"task":"t","queue":"fast","at":"2000-01-01T00:00:00Z"}"#, &defaults).unwrap();
+        let job = parse(br#"{"task":"t","queue":"fast","at":"2100-01-01T00:00:00Z"}"#, &defaults).unwrap();
         assert_eq!((job.queue.as_str(), job.options.priority), ("fast", 3));
-        let at_2000 = Duration::from_secs(946_684_800).as_micros();
-        assert_eq!(job.run_at.map(|at| at.0 as u128), Some(at_2000), "the line's own time, not the flag's delay");
+        let at_2100 = Duration::from_secs(4_102_444_800).as_micros();
+        assert_eq!(job.run_at.map(|at| at.0 as u128), Some(at_2100), "the line's own time, not the flag's delay");
+        let defaults: Wishes = serde_json::from_str(r#"{"unique-key":"k","unique-for":"1h","key":"flag"}"#).unwrap();
+        let job = parse(br#"{"task":"t","unique_while":"queued","concurrency-key":"line"}"#, &defaults).unwrap();
+        assert_eq!(job.unique, Some(Unique { key: "k".into(), scope: UniqueScope::Queued }));
+        assert_eq!(job.key.as_deref(), Some("line"));
     }
 
     #[test]
@@ -225,7 +230,13 @@ mod tests {
             (r#"{"task":"t","max-attempts":1,"max_attempts":2}"#, "`max-attempts` is there twice"),
             (r#"{"task":"t","at":"tomorrow"}"#, "tomorrow"),
             (r#"{"task":"t","timeout":30}"#, "a duration"),
-            (r#"{"task":"t","at":"2026-01-01T00:00:00Z","in":"1s"}"#, "exclude each other"),
+            (r#"{"task":"t","at":"2126-01-01T00:00:00Z","in":"1s"}"#, "exclude each other"),
+            (r#"{"task":"t","at":"2001-01-01T00:00:00Z"}"#, "ago: leave `at` away to run it now"),
+            (r#"{"task":"t","unique-key":"k","unique-for":"1h","unique-while":"queued"}"#, "exclude each other"),
+            (r#"{"task":"t","unique-for":"1h"}"#, "say how long a `unique-key` is held"),
+            (r#"{"task":"t","unique-key":"k","unique-while":"asleep"}"#, "expected `queued` or `unfinished`"),
+            (r#"{"task":"t","expires-in":"0s"}"#, "`expires-in` is 0"),
+            (r#"{"task":"t","in":"1h","expires-in":"1h"}"#, "would expire before its time has come"),
             (r#"{"task":"t","id":"a b"}"#, "a job's id is"),
         ] {
             let error = parsed(line).unwrap_err();
