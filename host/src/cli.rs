@@ -22,17 +22,21 @@ mod dev;
 mod doctor;
 mod enqueue;
 mod handle;
+mod hold;
 mod inspect;
 mod job;
+mod limit;
 mod man;
 mod module_file;
 mod new;
 pub mod output;
 mod page;
+mod pause;
 pub mod payload;
 mod queue;
 mod report;
 mod run;
+mod scope;
 mod worker;
 mod workers;
 
@@ -94,6 +98,7 @@ enum Verb {
     Job(job::Args),
     Dead(dead::Args),
     Queue(queue::Args),
+    Limit(limit::Args),
     Workers(workers::Args),
     Doctor(doctor::Args),
     Config(config::Args),
@@ -204,6 +209,7 @@ fn run(Cli { common, verb }: Cli) -> anyhow::Result<ExitCode> {
         Verb::Job(args) => job::run(&session()?, args),
         Verb::Dead(args) => dead::run(&session()?, args),
         Verb::Queue(args) => queue::run(&session()?, args),
+        Verb::Limit(args) => limit::run(&session()?, args),
         Verb::Workers(args) => workers::run(&session()?, &args),
         Verb::Doctor(args) => doctor::run(&session()?, args),
         Verb::Config(args) => config::run(output, args),

@@ -9,7 +9,7 @@ use clap::{Args as ClapArgs, Subcommand};
 use super::act::{self, Act};
 use super::handle::Handle;
 use super::output::print_reply;
-use super::{Session, block_on, page};
+use super::{Session, block_on, hold, page};
 
 /// Looks at jobs, and cancels, retries or removes them.
 #[derive(ClapArgs, Debug)]
@@ -123,7 +123,9 @@ pub(super) async fn list(session: &Session, handle: &Handle, filter: JobFilter) 
 /// When there is none of this id, or the broker fails.
 pub(super) async fn show(session: &Session, handle: &Handle, id: &JobId) -> anyhow::Result<ExitCode> {
     let job = known(handle, id).await?;
-    session.output.value(&job, |job| page::page(job, Timestamp::now()))?;
+    let rules = handle.ask(handle.broker.rules()).await?;
+    let hold = hold::of(&job, &rules);
+    session.output.value(&job, |job| page::page(job, hold.as_ref(), Timestamp::now()))?;
     Ok(ExitCode::SUCCESS)
 }
 

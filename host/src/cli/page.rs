@@ -7,6 +7,7 @@ use std::time::Duration;
 use afresh_queue::{AttemptRecord, JobView, State, Timestamp};
 use bytesize::ByteSize;
 
+use super::hold::Hold;
 use super::output::escaped;
 
 /// The headings of [`row`].
@@ -19,28 +20,47 @@ pub(super) fn row(job: &JobView, now: Timestamp) -> Vec<String> {
         job.id.to_string(),
         cell(&job.task),
         cell(&job.queue),
-        job.state.to_string(),
+        standing(job),
         attempts_of(job),
         last.to_owned(),
         seen_from(now, job.enqueued_at),
     ]
 }
 
-/// A job as a page: where it stands, when what happened, every attempt that is kept, and what one can do now.
-pub(super) fn page(job: &JobView, now: Timestamp) -> String {
+/// A job as a page: where it stands and what holds it, when what happened, every attempt that is kept, and what one can
+/// do now.
+pub(super) fn page(job: &JobView, hold: Option<&Hold>, now: Timestamp) -> String {
     let mut page = format!("job {}\n", job.id);
     let mut line = |name: &str, value: String| {
         // Writing to a string cannot fail.
-        let _ = writeln!(page, "  {name:<10} {value}");
+        let _ = writeln!(page, "  {name:<11} {value}");
     };
     let at = |instant: Timestamp| format!("{instant} ({})", seen_from(now, instant));
     line("task", cell(&job.task));
     line("queue", cell(&job.queue));
     line("state", job.state.to_string());
+    if job.cancelling {
+        line("cancelling", "its worker was asked to end it".to_owned());
+    }
+    if let Some(hold) = hold {
+        line("held by", hold.by.clone());
+    }
+    if let Some(progress) = job.progress {
+        line("progress", format!("{} %", percent(progress)));
+    }
+    if let Some(key) = &job.key {
+        line("key", cell(key));
+    }
+    if let Some(key) = &job.unique_key {
+        line("unique key", cell(key));
+    }
     line("priority", job.priority.to_string());
     line("payload", ByteSize(job.payload_bytes).to_string());
     line("enqueued", at(job.enqueued_at));
     line("to run", at(job.run_at));
+    if let Some(expires_at) = job.expires_at {
+        line("expires", at(expires_at));
+    }
     if let Some(finished_at) = job.finished_at {
         line("finished", at(finished_at));
     }
@@ -55,7 +75,10 @@ pub(super) fn page(job: &JobView, now: Timestamp) -> String {
         page.push_str(&attempt_lines(attempt, now));
     }
     page.push_str("\nwhat to do\n");
-    let commands = next_commands(job);
+    let mut commands = next_commands(job);
+    if let Some(hold) = hold {
+        commands.insert(0, (hold.command.clone(), hold.why));
+    }
     let width = commands.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
     for (command, why) in commands {
         let _ = writeln!(page, "  {command:<width$}   {why}");
@@ -97,14 +120,35 @@ fn next_commands(job: &JobView) -> Vec<(String, &'static str)> {
     let remove = (format!("afresh job rm {id}"), "forget it");
     match job.state {
         State::Scheduled | State::Queued => vec![(format!("afresh job cancel {id}"), "do not run it"), remove],
-        State::Running => vec![(format!("afresh job show {id}"), "look again")],
+        State::Running => {
+            let cancel = (format!("afresh job cancel {id}"), "end it");
+            let look =
+                [(format!("afresh job log {id}"), "see what it logs"), (format!("afresh job show {id}"), "look again")];
+            (!job.cancelling).then_some(cancel).into_iter().chain(look).collect()
+        }
         State::Succeeded if job.result_bytes.is_some() => {
             vec![(format!("afresh job result {id}"), "print its result"), remove]
         }
-        State::Succeeded | State::Expired => vec![remove],
+        State::Succeeded => vec![remove],
         State::Dead => vec![(format!("afresh dead retry {id}"), "run it again, with fresh attempts"), remove],
-        State::Cancelled => vec![(format!("afresh job retry {id}"), "run it after all"), remove],
+        State::Cancelled | State::Expired => vec![(format!("afresh job retry {id}"), "run it after all"), remove],
     }
+}
+
+/// A state with what a listing has no column for.
+fn standing(job: &JobView) -> String {
+    match (job.state, job.progress) {
+        (State::Running, _) if job.cancelling => "running, cancelling".to_owned(),
+        (State::Running, Some(progress)) => format!("running, {} %", percent(progress)),
+        (State::Queued, _) if job.held_by.is_some() => "queued, held".to_owned(),
+        (state, _) => state.to_string(),
+    }
+}
+
+/// Whole percents, of what goes from 0 to 1. What is not finished is never 100.
+pub(super) fn percent(progress: f64) -> u8 {
+    // 0.29 times 100 is a little less than 29.
+    (progress * 100.0 + 1e-9) as u8
 }
 
 fn attempts_of(job: &JobView) -> String {
@@ -177,11 +221,11 @@ mod tests {
 
     #[test]
     fn a_page_says_what_happened_and_what_to_do() {
-        let page = page(&dead_job(), Timestamp(121_000_000));
+        let page = page(&dead_job(), None, Timestamp(121_000_000));
         for part in [
-            "state      dead",
-            "payload    2.0 KiB",
-            "attempts   1 of 1",
+            "state       dead",
+            "payload     2.0 KiB",
+            "attempts    1 of 1",
             "#1 failed, 1m ago: 81.2ms wall, 81.0ms CPU, 2.0 MiB peak memory",
             "afresh dead retry j1",
             "       first\n       \\u{1b}]0;owned\\u{7}\\rsecond",
@@ -192,7 +236,7 @@ mod tests {
 
     #[test]
     fn nothing_a_guest_or_producer_wrote_reaches_a_terminal_raw() {
-        let shown = page(&dead_job(), Timestamp(0)) + &row(&dead_job(), Timestamp(0)).join(" ");
+        let shown = page(&dead_job(), None, Timestamp(0)) + &row(&dead_job(), Timestamp(0)).join(" ");
         assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
     }
 

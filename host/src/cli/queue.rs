@@ -1,8 +1,8 @@
-//! `afresh queue`: which queues there are, how full they are, and emptying one.
+//! `afresh queue`: which queues there are, how full they are and what is set about them; pausing and emptying one.
 
 use std::process::ExitCode;
 
-use afresh_queue::{QueueCounts, Timestamp};
+use afresh_queue::{Limit, QueueCounts, QueueRules, Rule, Scope, Timestamp};
 use anyhow::anyhow;
 use clap::{Args as ClapArgs, Subcommand};
 use serde::Serialize;
@@ -11,10 +11,16 @@ use super::act::{confirmed, count};
 use super::dead::Yes;
 use super::handle::Handle;
 use super::page::{cell, seen_from};
-use super::{Session, block_on};
+use super::{Session, block_on, pause};
 
-/// Looks at queues, and empties them.
+/// Looks at queues, pauses and empties them.
 #[derive(ClapArgs, Debug)]
+#[command(after_help = "\
+Examples:
+  afresh queue pause mail                      nothing of it starts, on any worker; what runs goes on
+  afresh queue pause default --task import     one task only
+  afresh queue resume mail
+  afresh queue fair default                    one customer's thousand jobs do not make another's wait")]
 pub(super) struct Args {
     #[command(subcommand)]
     verb: Verb,
@@ -29,6 +35,12 @@ enum Verb {
         /// The queue
         name: String,
     },
+    /// Start nothing more of a queue, or of one task or key in it, on any worker; what runs goes on
+    Pause(pause::What),
+    /// Let a queue, or a task or key in it, go on
+    Resume(pause::What),
+    /// Let the keys of a queue take turns, or with off start its jobs first in, first out
+    Fair(pause::Fairness),
     /// Remove every job of a queue that has not begun: scheduled and queued
     Purge {
         /// The queue
@@ -36,6 +48,42 @@ enum Verb {
         #[command(flatten)]
         yes: Yes,
     },
+}
+
+/// A queue as it is shown: its jobs, and what is set about it.
+#[derive(Serialize)]
+struct View {
+    #[serde(flatten)]
+    counts: QueueCounts,
+    /// Whether the whole queue is paused; tasks and keys of it may be as well.
+    paused: bool,
+    /// Whether its keys take turns.
+    fair: bool,
+    /// Its limits and pauses.
+    rules: Vec<Rule>,
+}
+
+impl View {
+    fn new(counts: QueueCounts, all: &[QueueRules]) -> Self {
+        let of_queue = all.iter().find(|rules| rules.queue == counts.queue);
+        let (fair, rules) = of_queue.map_or((false, Vec::new()), |rules| (rules.fair, rules.rules.clone()));
+        let paused = rules.iter().any(|rule| rule.scope == Scope::Queue && rule.paused);
+        Self { counts, paused, fair, rules }
+    }
+
+    /// What is set about it, in a few words.
+    fn settings(&self) -> String {
+        let limits = self.rules.iter().any(|rule| rule.limit != Limit::default());
+        let parts = self.rules.iter().any(|rule| rule.scope != Scope::Queue && rule.paused);
+        let words = [
+            (self.paused, "paused"),
+            (!self.paused && parts, "partly paused"),
+            (limits, "limited"),
+            (self.fair, "fair"),
+        ];
+        let words: Vec<_> = words.into_iter().filter(|(is_so, _)| *is_so).map(|(_, word)| word).collect();
+        if words.is_empty() { "-".to_owned() } else { words.join(", ") }
+    }
 }
 
 /// What became of a purge, for programs.
@@ -49,18 +97,16 @@ struct Purged {
 /// # Errors
 /// When the broker cannot be reached, there is no such queue, or nobody can be asked.
 pub(super) fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
-    block_on(async {
-        let handle = Handle::open(session).await?;
-        match args.verb {
-            Verb::Ls => list(session, &handle).await,
-            Verb::Show { name } => {
-                let queue = known(&handle, &name).await?;
-                session.output.value(&queue, |queue| page(queue, Timestamp::now()))?;
-                Ok(ExitCode::SUCCESS)
-            }
-            Verb::Purge { name, yes } => purge(session, &handle, &name, yes.yes).await,
+    match args.verb {
+        Verb::Ls => block_on(async { list(session, &Handle::open(session).await?).await }),
+        Verb::Show { name } => block_on(async { show(session, &Handle::open(session).await?, &name).await }),
+        Verb::Pause(what) => pause::set(session, what, true),
+        Verb::Resume(what) => pause::set(session, what, false),
+        Verb::Fair(fairness) => pause::set_fair(session, fairness),
+        Verb::Purge { name, yes } => {
+            block_on(async { purge(session, &Handle::open(session).await?, &name, yes.yes).await })
         }
-    })
+    }
 }
 
 async fn list(session: &Session, handle: &Handle) -> anyhow::Result<ExitCode> {
@@ -70,13 +116,20 @@ async fn list(session: &Session, handle: &Handle) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let now = Timestamp::now();
-    let headings = ["QUEUE", "SCHEDULED", "QUEUED", "RUNNING", "SUCCEEDED", "DEAD", "CANCELLED", "OLDEST QUEUED"];
-    session.output.listing(&queues, &headings, |queue| {
-        let mut row = vec![cell(&queue.queue)];
-        row.extend(counts(queue).map(|(_, jobs)| jobs.to_string()));
-        row.push(oldest(queue, now));
+    let rules = handle.ask(handle.broker.rules()).await?;
+    let queues: Vec<_> = queues.into_iter().map(|counts| View::new(counts, &rules)).collect();
+    session.output.listing(&queues, &HEADINGS, |queue| {
+        let mut row = vec![cell(&queue.counts.queue)];
+        row.extend(counts(&queue.counts).map(|(_, jobs)| jobs.to_string()));
+        row.extend([oldest(&queue.counts, now), queue.settings()]);
         row
     })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show(session: &Session, handle: &Handle, name: &str) -> anyhow::Result<ExitCode> {
+    let queue = View::new(known(handle, name).await?, &handle.ask(handle.broker.rules()).await?);
+    session.output.value(&queue, |queue| page(queue, Timestamp::now()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -98,21 +151,61 @@ async fn known(handle: &Handle, name: &str) -> anyhow::Result<QueueCounts> {
     })
 }
 
-fn page(queue: &QueueCounts, now: Timestamp) -> String {
-    let mut lines = vec![format!("queue {}", cell(&queue.queue))];
-    lines.extend(counts(queue).map(|(state, jobs)| format!("  {state:<13} {jobs}")));
-    lines.push(format!("  {:<13} {}", "oldest queued", oldest(queue, now)));
+/// Says so where a queue has had no job yet: it may be a slip of the pen.
+///
+/// # Errors
+/// The broker's own.
+pub(super) async fn note_if_new(handle: &Handle, name: &str) -> anyhow::Result<()> {
+    let queues = handle.ask(handle.broker.queues()).await?;
+    if !queues.iter().any(|queue| queue.queue == name) {
+        eprintln!("note: the queue {} has had no job yet", cell(name));
+    }
+    Ok(())
+}
+
+fn page(queue: &View, now: Timestamp) -> String {
+    let mut lines = vec![format!("queue {}", cell(&queue.counts.queue))];
+    let mut line = |name: &str, value: String| lines.push(format!("  {name:<13} {value}"));
+    for (state, jobs) in counts(&queue.counts) {
+        line(state, jobs.to_string());
+    }
+    line("oldest queued", oldest(&queue.counts, now));
+    line("settings", queue.settings());
+    let (name, limits) = (&queue.counts.queue, !queue.rules.is_empty());
+    let resume = queue.paused.then(|| format!("  afresh queue resume {name}   let it go on"));
+    let look = limits.then(|| format!("  afresh limit ls --queue {name}   see its limits and pauses"));
+    if resume.is_some() || look.is_some() {
+        lines.push("\nwhat to do".to_owned());
+    }
+    lines.extend(resume.into_iter().chain(look));
     lines.join("\n")
 }
 
-fn counts(queue: &QueueCounts) -> [(&'static str, u64); 6] {
+/// The columns of a listing: the name, [`counts`], and two more.
+const HEADINGS: [&str; 11] = [
+    "QUEUE",
+    "SCHEDULED",
+    "QUEUED",
+    "HELD",
+    "RUNNING",
+    "SUCCEEDED",
+    "DEAD",
+    "CANCELLED",
+    "EXPIRED",
+    "OLDEST QUEUED",
+    "SETTINGS",
+];
+
+fn counts(queue: &QueueCounts) -> [(&'static str, u64); 8] {
     [
         ("scheduled", queue.scheduled),
         ("queued", queue.queued),
+        ("held", queue.held),
         ("running", queue.running),
         ("succeeded", queue.succeeded),
         ("dead", queue.dead),
         ("cancelled", queue.cancelled),
+        ("expired", queue.expired),
     ]
 }
 

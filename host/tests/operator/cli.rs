@@ -7,7 +7,8 @@ use std::time::Duration;
 use afresh_harness::{RedisServer, SOON, wait_until};
 use afresh_protocol::{ErrorRecord, Outcome, Usage};
 use afresh_queue::{
-    AttemptRecord, Broker, BrokerUrl, Clock, Counters, JobId, LeaseRequest, Settle, Settlement, Timestamp,
+    AttemptRecord, Beat, Broker, BrokerUrl, Clock, Counters, Extended, JobId, JobLog, Lease, LeaseRequest, LoggedLine,
+    Note, Retention, Settle, Settlement, Timestamp,
 };
 use tempfile::TempDir;
 
@@ -118,8 +119,54 @@ impl Cli {
 
     /// Does a worker's part for the next job: leases it, and settles it as succeeded or dead with this outcome.
     pub(crate) fn work(&self, outcome: Outcome) {
-        let leased = wait_until(SOON, || self.on_broker(async |broker| settle_next(broker, &outcome).await));
-        assert!(leased, "there is a job to lease in {}", self.url);
+        self.settle(&self.lease(), outcome);
+    }
+
+    /// Does a worker's part up to the start: leases the next job, and keeps the lease.
+    pub(crate) fn lease(&self) -> Lease {
+        let mut lease = None;
+        let leased = wait_until(SOON, || {
+            lease = self.lease_if_any();
+            lease.is_some()
+        });
+        assert!(leased, "there is no job to lease in {}", self.url);
+        lease.unwrap()
+    }
+
+    /// Leases the next job, if there is one that may start.
+    pub(crate) fn lease_if_any(&self) -> Option<Lease> {
+        self.on_broker(async |broker| {
+            broker.promote(&["default".to_owned()], &Retention::default()).await.unwrap();
+            broker.lease(&lease_request()).await.unwrap().pop()
+        })
+    }
+
+    /// Notes how far a leased job is, and one more line that it logged.
+    pub(crate) fn note(&self, lease: &Lease, progress: f64, text: &str) {
+        self.on_broker(async |broker| {
+            let before = broker.log(&lease.job.id).await.unwrap();
+            let (attempt, number) = (lease.job.counters.starts, before.lines().len() as u64 + 1);
+            let mut log = JobLog::default();
+            let line = LoggedLine { attempt, number, at: Timestamp::now(), level: "info".into(), text: text.into() };
+            log.extend([line]);
+            let note = Note { lease: lease.reference(), progress: Some(progress), log };
+            broker.note(&[note]).await.unwrap();
+        });
+    }
+
+    /// Waits until the worker of a leased job is asked to end it.
+    pub(crate) fn is_cancelled(&self, lease: &Lease) -> bool {
+        let beat = Beat { lease: lease.reference(), begun: true };
+        let beats = [beat];
+        wait_until(SOON, || {
+            let extended = self.on_broker(async |broker| broker.extend(&beats, Duration::from_secs(60)).await.unwrap());
+            extended == [Extended::Cancelling]
+        })
+    }
+
+    /// Settles a leased job as succeeded, cancelled or dead with this outcome.
+    pub(crate) fn settle(&self, lease: &Lease, outcome: Outcome) {
+        self.on_broker(async |broker| broker.settle(&[settlement(lease, &outcome)]).await.unwrap());
     }
 
     /// Asks the broker itself.
@@ -174,20 +221,22 @@ pub(crate) fn is_harmless(text: &[u8]) -> bool {
     !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t') || c == '\u{202e}')
 }
 
-async fn settle_next(broker: &dyn Broker, outcome: &Outcome) -> bool {
-    let request = LeaseRequest {
+fn lease_request() -> LeaseRequest {
+    LeaseRequest {
         queues: vec!["default".to_owned()],
         max: 1,
         begin: 1,
         max_bytes: 1 << 20,
         worker: HOSTILE.to_owned(),
         duration: Duration::from_secs(60),
-    };
-    let Some(lease) = broker.lease(&request).await.unwrap().pop() else { return false };
+    }
+}
+
+fn settlement(lease: &Lease, outcome: &Outcome) -> Settle {
     let mut history = lease.job.history.clone();
     history.push(AttemptRecord {
         number: lease.job.counters.starts,
-        worker: request.worker,
+        worker: HOSTILE.to_owned(),
         module: None,
         started_at: Some(lease.since),
         finished_at: Timestamp::now(),
@@ -197,11 +246,9 @@ async fn settle_next(broker: &dyn Broker, outcome: &Outcome) -> bool {
     });
     let settlement = match outcome.clone() {
         Outcome::Succeeded(reply) => Settlement::Complete { reply, keep: Duration::from_secs(60) },
+        Outcome::Cancelled => Settlement::Cancel,
         _ => Settlement::Bury,
     };
     let counters = Counters { starts: lease.job.counters.starts, ..Counters::default() };
-    let settle =
-        Settle { lease: lease.reference(), settlement, counters, history, outcome: outcome.kind(), jobs: Vec::new() };
-    broker.settle(&[settle]).await.unwrap();
-    true
+    Settle { lease: lease.reference(), settlement, counters, history, outcome: outcome.kind(), jobs: Vec::new() }
 }
