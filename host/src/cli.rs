@@ -14,6 +14,7 @@ use crate::telemetry;
 
 mod act;
 mod build;
+mod cancel;
 mod compile_module;
 mod completions;
 mod config;
@@ -26,6 +27,7 @@ mod hold;
 mod inspect;
 mod job;
 mod limit;
+mod log;
 mod man;
 mod module_file;
 mod new;

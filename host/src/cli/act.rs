@@ -1,10 +1,10 @@
-//! What a person does to jobs by hand: cancel, retry, remove; to some by their ids, or to many by a filter. Many are
-//! counted first, and then a person is asked.
+//! What a person does by hand to jobs that do not run: retry, remove; to some by their ids, or to many by a filter. Many
+//! are counted first, and then a person is asked.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use afresh_queue::{Broker, BrokerError, Cancelled, JobFilter, JobId};
+use afresh_queue::{Broker, BrokerError, JobFilter, JobId};
 use serde::Serialize;
 
 use super::handle::Handle;
@@ -20,8 +20,6 @@ const CHUNK: usize = 500;
 /// What is done to a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Act {
-    /// Not to be run.
-    Cancel,
     /// To be run again.
     Retry,
     /// To be forgotten.
@@ -45,7 +43,6 @@ struct DoneMany {
 impl Act {
     fn past(self) -> &'static str {
         match self {
-            Self::Cancel => "cancelled",
             Self::Retry => "retried",
             Self::Remove => "removed",
         }
@@ -54,15 +51,13 @@ impl Act {
     /// Whom it can be done to.
     fn rule(self) -> &'static str {
         match self {
-            Self::Cancel => "only a job that is scheduled or queued can be cancelled",
-            Self::Retry => "only a job that is dead or cancelled can be retried",
-            Self::Remove => "a job that is running cannot be removed",
+            Self::Retry => "only one that is dead, cancelled or expired can be retried",
+            Self::Remove => "cancel it first, or let it end",
         }
     }
 
     async fn carry_out(self, broker: &dyn Broker, ids: &[JobId]) -> Result<Vec<bool>, BrokerError> {
         match self {
-            Self::Cancel => Ok(broker.cancel(ids).await?.into_iter().map(|done| done != Cancelled::Refused).collect()),
             Self::Retry => broker.retry(ids).await,
             Self::Remove => broker.remove(ids).await,
         }
@@ -72,14 +67,8 @@ impl Act {
     ///
     /// # Errors
     /// The broker's own. A job that could not be is no error here, but makes the exit code 1.
-    pub(super) async fn on_each(
-        self,
-        handle: &Handle,
-        output: Output,
-        mut ids: Vec<JobId>,
-    ) -> anyhow::Result<ExitCode> {
-        let mut seen = std::collections::BTreeSet::new();
-        ids.retain(|id| seen.insert(id.clone()));
+    pub(super) async fn on_each(self, handle: &Handle, output: Output, ids: Vec<JobId>) -> anyhow::Result<ExitCode> {
+        let ids = each_once(ids);
         let done = handle.ask(self.carry_out(&*handle.broker, &ids)).await?;
         for (id, done) in ids.iter().zip(&done) {
             if *done && !output.is_json() {
@@ -129,6 +118,13 @@ impl Act {
             None => unknown(handle, id),
         })
     }
+}
+
+/// The same ids in the same order, each once.
+pub(super) fn each_once(mut ids: Vec<JobId>) -> Vec<JobId> {
+    let mut seen = std::collections::BTreeSet::new();
+    ids.retain(|id| seen.insert(id.clone()));
+    ids
 }
 
 /// The sentence for an id that nobody knows.

@@ -9,7 +9,7 @@ use clap::{Args as ClapArgs, Subcommand};
 use super::act::{self, Act};
 use super::handle::Handle;
 use super::output::print_reply;
-use super::{Session, block_on, hold, page};
+use super::{Session, block_on, cancel, hold, log, page};
 
 /// Looks at jobs, and cancels, retries or removes them.
 #[derive(ClapArgs, Debug)]
@@ -32,9 +32,14 @@ enum Verb {
         /// The job
         id: JobId,
     },
-    /// Cancel jobs that have not begun
-    Cancel(Ids),
-    /// Queue dead or cancelled jobs again, with fresh attempts
+    /// Print what a job's attempts logged, as far as it is kept
+    Log {
+        /// The job
+        id: JobId,
+    },
+    /// Cancel jobs: those that wait at once, those that run by asking their workers to end them
+    Cancel(cancel::Args),
+    /// Queue dead, cancelled or expired jobs again, with fresh attempts
     Retry(Ids),
     /// Remove jobs that are not running, with their results
     Rm(Ids),
@@ -92,7 +97,8 @@ pub(super) fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
             }
             Verb::Show { id } => show(session, &handle, &id).await,
             Verb::Result { id } => result(&handle, &id).await,
-            Verb::Cancel(Ids { ids }) => Act::Cancel.on_each(&handle, session.output, ids).await,
+            Verb::Log { id } => log::run(&handle, session.output, &id).await,
+            Verb::Cancel(args) => cancel::run(&handle, session.output, args).await,
             Verb::Retry(Ids { ids }) => Act::Retry.on_each(&handle, session.output, ids).await,
             Verb::Rm(Ids { ids }) => Act::Remove.on_each(&handle, session.output, ids).await,
         }
@@ -143,6 +149,10 @@ async fn result(handle: &Handle, id: &JobId) -> anyhow::Result<ExitCode> {
     })
 }
 
-async fn known(handle: &Handle, id: &JobId) -> anyhow::Result<JobView> {
+/// The job of this id.
+///
+/// # Errors
+/// When there is none, or the broker fails.
+pub(super) async fn known(handle: &Handle, id: &JobId) -> anyhow::Result<JobView> {
     handle.ask(handle.broker.job(id)).await?.ok_or_else(|| anyhow!(act::unknown(handle, id)))
 }

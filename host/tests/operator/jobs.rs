@@ -1,8 +1,9 @@
 //! `afresh job` and `afresh queue`.
 
+use afresh_harness::{SOON, wait_until};
 use afresh_protocol::Outcome;
 
-use crate::cli::{Cli, HOSTILE, failed, is_harmless, on_each_broker};
+use crate::cli::{Cli, HOSTILE, Run, failed, is_harmless, on_each_broker};
 
 #[test]
 fn jobs_are_cancelled_retried_and_removed_several_at_once() {
@@ -26,7 +27,8 @@ fn what_could_not_be_done_to_a_job_is_said_and_the_others_are_done() {
         let run = cli.run(&["job", "cancel", "gone", "there"]);
         assert_eq!(run.stdout, b"cancelled there\n");
         run.fails(1, &["there is no job gone in", cli.url.as_str()]);
-        cli.run(&["job", "cancel", "there"]).fails(1, &["job there is cancelled", "scheduled or queued"]);
+        cli.run(&["job", "cancel", "there"])
+            .fails(1, &["job there is cancelled", "only one that is scheduled, queued or running"]);
         let json = cli.run(&["job", "rm", "gone", "there", "--json"]);
         let rows: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
         assert_eq!(rows, serde_json::json!([{"id": "gone", "done": false}, {"id": "there", "done": true}]));
@@ -35,11 +37,111 @@ fn what_could_not_be_done_to_a_job_is_said_and_the_others_are_done() {
 }
 
 #[test]
+fn a_running_job_is_cancelled_once_its_worker_has_ended_it() {
+    on_each_broker(|cli| {
+        cli.enqueue("t", "j");
+        let lease = cli.lease();
+        let waiting = cli.start(&["job", "cancel", "j"]);
+        assert!(cli.is_cancelled(&lease));
+        let page = cli.run(&["job", "show", "j"]).ok();
+        assert!(page.contains("its worker was asked to end it") && !page.contains("afresh job cancel"), "{page}");
+        assert!(cli.run(&["job", "ls"]).ok().contains("running, cancelling"));
+        assert_eq!(cli.run(&["job", "cancel", "j", "--no-wait"]).ok(), "asked the worker of j to end it");
+        cli.settle(&lease, Outcome::Cancelled);
+        let run = Run::of(waiting.wait_with_output().unwrap());
+        assert_eq!((run.ok().as_str(), cli.state("j").as_str()), ("cancelled j", "cancelled"));
+        cli.run(&["job", "cancel", "j"]).fails(1, &["job j is cancelled"]);
+        assert!(cli.run(&["job", "show", "j"]).ok().contains("afresh job retry j"));
+    });
+}
+
+#[test]
+fn a_job_that_ends_before_its_worker_hears_of_it_is_not_called_cancelled() {
+    on_each_broker(|cli| {
+        cli.enqueue("t", "j");
+        let lease = cli.lease();
+        let waiting = cli.start(&["job", "cancel", "j", "--json"]);
+        assert!(cli.is_cancelled(&lease));
+        cli.settle(&lease, Outcome::Succeeded(Vec::new()));
+        let run = Run::of(waiting.wait_with_output().unwrap());
+        let rows: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+        assert_eq!(rows, serde_json::json!([{"id": "j", "done": false, "asked": false}]));
+        run.fails(1, &["job j is succeeded: it ended before its worker could cancel it"]);
+    });
+}
+
+#[test]
+fn a_worker_that_does_not_end_a_job_is_waited_for_seconds_not_for_ever() {
+    let cli = Cli::redis();
+    cli.enqueue("t", "j");
+    let _lease = cli.lease();
+    let run = cli.run(&["job", "cancel", "j"]);
+    assert!(run.stderr.contains("job j has not ended yet: `afresh job show j`"), "{run:?}");
+    assert_eq!(run.ok(), "asked the worker of j to end it");
+}
+
+#[test]
+fn a_job_shows_how_far_it_is_and_what_it_logged() {
+    on_each_broker(|cli| {
+        cli.run(&["enqueue", "t", "--id", "j", "--key", "ann", "--unique-key", "u", "--expires-in", "1h"]).ok();
+        cli.run(&["job", "log", "j"]).ok();
+        let lease = cli.lease();
+        cli.note(&lease, 0.29, "half");
+        cli.note(&lease, 0.29, HOSTILE);
+        let page = cli.run(&["job", "show", "j"]).ok();
+        for line in ["progress    29 %", "key         ann", "unique key  u", "expires     ", "afresh job log j"] {
+            assert!(page.contains(line), "no {line:?} in\n{page}");
+        }
+        assert!(cli.run(&["job", "ls"]).ok().contains("running, 29 %"));
+
+        let log = cli.run(&["job", "log", "j"]);
+        assert!(is_harmless(&log.stdout), "{log:?}");
+        let log = log.ok();
+        let lines: Vec<_> = log.lines().collect();
+        assert!(lines[0].ends_with("Z attempt 1 [info] half"), "{log}");
+        assert!(lines[1].contains("attempt 1 [info] \\u{1b}[31mred") && lines.len() == 2, "{log}");
+        let log: serde_json::Value = serde_json::from_str(&cli.run(&["job", "log", "j", "--json"]).ok()).unwrap();
+        assert_eq!((log[0]["number"].as_u64(), log[1]["text"].as_str()), (Some(1), Some(HOSTILE)));
+        cli.run(&["job", "rm", "j"]).fails(1, &["job j is running: cancel it first"]);
+    });
+}
+
+#[test]
+fn a_job_without_a_log_and_an_unknown_job_are_told_apart() {
+    on_each_broker(|cli| {
+        cli.enqueue("t", "j");
+        let run = cli.run(&["job", "log", "j"]);
+        assert!(run.stderr.contains("job j has logged nothing"), "{run:?}");
+        assert_eq!(run.ok(), "");
+        assert_eq!(cli.run(&["job", "log", "j", "--json"]).ok(), "[]");
+    });
+}
+
+#[test]
+fn an_expired_job_runs_after_all_when_it_is_retried() {
+    on_each_broker(|cli| {
+        cli.run(&["enqueue", "t", "--id", "late", "--expires-in", "1ms"]).ok();
+        assert!(wait_until(SOON, || cli.lease_if_any().is_none() && cli.state("late") == "expired"));
+        assert!(cli.run(&["job", "show", "late"]).ok().contains("afresh job retry late"));
+        assert_eq!(cli.run(&["job", "retry", "late"]).ok(), "retried late");
+        assert_eq!(cli.lease().job.id.as_str(), "late");
+        cli.run(&["job", "retry", "late"])
+            .fails(1, &["job late is running: only one that is dead, cancelled or expired"]);
+    });
+}
+
+#[test]
 fn an_unknown_job_is_one_sentence() {
     on_each_broker(|cli| {
-        for verb in
-            [["job", "show"], ["job", "result"], ["job", "cancel"], ["job", "rm"], ["dead", "show"], ["dead", "retry"]]
-        {
+        for verb in [
+            ["job", "show"],
+            ["job", "result"],
+            ["job", "log"],
+            ["job", "cancel"],
+            ["job", "rm"],
+            ["dead", "show"],
+            ["dead", "retry"],
+        ] {
             cli.run(&[verb[0], verb[1], "nobody"]).fails(1, &["there is no job nobody in"]);
         }
     });
