@@ -39,6 +39,7 @@ mod queue;
 mod report;
 mod run;
 mod scope;
+mod selection;
 mod worker;
 mod workers;
 

@@ -4,15 +4,13 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use afresh_queue::{Broker, BrokerError, JobFilter, JobId};
+use afresh_queue::{Broker, BrokerError, JobId};
 use serde::Serialize;
 
 use super::handle::Handle;
 use super::output::print_line;
+use super::selection::{BULK, Selection};
 use super::{Output, Usage};
-
-/// The most jobs one bulk action takes: a listing of them, with their histories, must fit in memory.
-const BULK: usize = 10_000;
 
 /// The most jobs one call to the broker carries.
 const CHUNK: usize = 500;
@@ -92,10 +90,10 @@ impl Act {
         self,
         handle: &Handle,
         output: Output,
-        filter: JobFilter,
+        selection: &Selection,
         yes: bool,
     ) -> anyhow::Result<ExitCode> {
-        let jobs = handle.ask(handle.broker.jobs(&JobFilter { limit: BULK, ..filter })).await?;
+        let (jobs, more) = selection.jobs(handle, BULK).await?;
         let ids: Vec<_> = jobs.into_iter().map(|job| job.id).collect();
         if !ids.is_empty() && !confirmed(&format!("{} will be {}", count(ids.len()), self.past()), yes)? {
             return Ok(ExitCode::FAILURE);
@@ -106,7 +104,7 @@ impl Act {
             done += answers.into_iter().filter(|&done| done).count();
         }
         output.value(&DoneMany { matched: ids.len(), done }, |many| format!("{} {}", self.past(), count(many.done)))?;
-        if ids.len() == BULK {
+        if more {
             eprintln!("note: one call takes the newest {BULK}; there may be more, so call it again");
         }
         Ok(ExitCode::SUCCESS)

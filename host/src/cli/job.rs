@@ -9,6 +9,7 @@ use clap::{Args as ClapArgs, Subcommand};
 use super::act::{self, Act};
 use super::handle::Handle;
 use super::output::print_reply;
+use super::selection::Selection;
 use super::{Session, block_on, cancel, hold, log, page};
 
 /// Looks at jobs, and cancels, retries or removes them.
@@ -92,8 +93,8 @@ pub(super) fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
         let handle = Handle::open(session).await?;
         match args.verb {
             Verb::Ls(Listing { queue, task, state, limit }) => {
-                list(session, &handle, JobFilter { queue, task, state, limit: limit.jobs(), ..JobFilter::default() })
-                    .await
+                let filter = JobFilter { queue, task, state, ..JobFilter::default() };
+                list(session, &handle, &Selection { filter, search: None }, limit.jobs()).await
             }
             Verb::Show { id } => show(session, &handle, &id).await,
             Verb::Result { id } => result(&handle, &id).await,
@@ -109,16 +110,21 @@ pub(super) fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
 ///
 /// # Errors
 /// The broker's own.
-pub(super) async fn list(session: &Session, handle: &Handle, filter: JobFilter) -> anyhow::Result<ExitCode> {
-    let jobs = handle.ask(handle.broker.jobs(&filter)).await?;
+pub(super) async fn list(
+    session: &Session,
+    handle: &Handle,
+    selection: &Selection,
+    limit: usize,
+) -> anyhow::Result<ExitCode> {
+    let (jobs, more) = selection.jobs(handle, limit).await?;
     if jobs.is_empty() && !session.output.is_json() {
         eprintln!("no such jobs in {}", handle.url());
         return Ok(ExitCode::SUCCESS);
     }
     let now = Timestamp::now();
     session.output.listing(&jobs, &page::HEADINGS, |job| page::row(job, now))?;
-    if jobs.len() == filter.limit && !session.output.is_json() {
-        eprintln!("note: these are the newest {}; --limit shows more", filter.limit);
+    if more && !session.output.is_json() {
+        eprintln!("note: these are the newest {limit}; --limit shows more");
     }
     Ok(ExitCode::SUCCESS)
 }
