@@ -4,26 +4,19 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use afresh_queue::{Client, Enqueued, JobId, JobView, NewJob, State};
-use anyhow::bail;
+use afresh_queue::{Client, Enqueued, JobId, NewJob};
 use clap::Args as ClapArgs;
 use serde::Serialize;
-use tokio::time::Instant;
 
+use self::wait::FOR_EVER;
 use self::wishes::Wishes;
 use super::handle::Handle;
-use super::output::{escaped, print_reply};
 use super::payload::Payload;
 use super::{Session, Usage, block_on};
 
 mod lines;
+mod wait;
 mod wishes;
-
-/// How long `--wait` waits where nobody says: longer than any job takes.
-const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
-
-/// How long `--wait` rests after a call that failed and may succeed later.
-const REST: Duration = Duration::from_millis(500);
 
 /// Hands a job to a queue and prints its id.
 #[derive(ClapArgs, Debug)]
@@ -39,8 +32,8 @@ pub(super) struct Args {
     file: Option<PathBuf>,
     #[command(flatten)]
     wishes: Wishes,
-    /// Wait until the job has ended, then print its reply; exit code 1 if it did not succeed. With --json the job is
-    /// printed instead of the reply
+    /// Wait until the job has ended, then print its reply; exit code 1 if it did not succeed. Meanwhile its progress and its
+    /// log lines go to stderr. With --json only the job as it ended is printed
     #[arg(long)]
     wait: bool,
     /// How long --wait waits, such as 30s or 5m [default: as long as it takes]
@@ -98,48 +91,12 @@ fn one(session: &Session, task: &str, args: &Args) -> anyhow::Result<ExitCode> {
         let enqueued = handle.ask(client.enqueue(job)).await?;
         say_if_there(&id, &enqueued);
         if args.wait {
-            return wait(session, &client, &enqueued.id, args.wait_timeout.unwrap_or(FOR_EVER).min(FOR_EVER)).await;
+            let limit = args.wait_timeout.unwrap_or(FOR_EVER).min(FOR_EVER);
+            return wait::run(session, &client, &enqueued.id, limit).await;
         }
         session.output.value(&Accepted::from(&enqueued), |accepted| accepted.id.to_string())?;
         Ok(ExitCode::SUCCESS)
     })
-}
-
-/// Waits until the job has ended. A broker that is away for a while is waited for as well.
-async fn wait(session: &Session, client: &Client, id: &JobId, limit: Duration) -> anyhow::Result<ExitCode> {
-    let deadline = Instant::now() + limit;
-    let finished = loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match client.wait_for_result(id, left).await {
-            Ok(Some(finished)) => break finished,
-            Ok(None) => bail!(
-                "job {id} has not ended within {}; it goes on: `afresh job show {id}` says where it stands",
-                humantime::format_duration(limit)
-            ),
-            Err(error) if error.is_transient() && left > REST => {
-                tracing::warn!(%error, job = %id, "the broker does not answer, still waiting");
-                tokio::time::sleep(REST).await;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    };
-    match (finished.job.state, finished.reply) {
-        _ if session.output.is_json() => session.output.value(&finished.job, |_| String::new())?,
-        (State::Succeeded, Some(reply)) => print_reply(&reply)?,
-        (State::Succeeded, None) => bail!("job {id} succeeded, but its result is no longer kept"),
-        _ => bail!(ending(&finished.job)),
-    }
-    Ok(if finished.job.state == State::Succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// How a job ended that did not succeed, in one sentence and in the words of its last error.
-fn ending(job: &JobView) -> String {
-    let last = job.attempts.first();
-    let because = last.map_or_else(String::new, |attempt| match &attempt.error {
-        Some(error) => format!(": {}: {}", attempt.outcome, escaped(&error.message)),
-        None => format!(": {}", attempt.outcome),
-    });
-    format!("job {} is {} after {} attempt(s){because}", job.id, job.state, job.attempts_started)
 }
 
 fn client(session: &Session, handle: &Handle) -> Client {

@@ -128,6 +128,38 @@ fn waiting_prints_the_reply_byte_for_byte() {
 }
 
 #[test]
+fn waiting_shows_the_progress_and_each_log_line_once_and_then_the_reply() {
+    on_each_broker(|cli| {
+        let waiting = cli.start(&["enqueue", "t", "--wait"]);
+        let lease = cli.lease();
+        cli.note(&lease, 0.4, "begun");
+        cli.note(&lease, 0.4, HOSTILE);
+        cli.note(&lease, 1.0, "done");
+        cli.settle(&lease, Outcome::Succeeded(b"reply".to_vec()));
+        let run = Run::of(waiting.wait_with_output().unwrap());
+        assert!(is_harmless(run.stderr.as_bytes()), "{:?}", run.stderr);
+        for once in ["[info] begun\n", "[info] \\u{1b}[31mred", "[info] done\n", "progress 100 %\n"] {
+            assert_eq!(run.stderr.matches(once).count(), 1, "{once:?} in {}", run.stderr);
+        }
+        assert_eq!(run.ok(), "reply");
+    });
+}
+
+#[test]
+fn a_program_that_waits_reads_the_job_and_nothing_else() {
+    on_each_broker(|cli| {
+        let waiting = cli.start(&["enqueue", "t", "--wait", "--json"]);
+        let lease = cli.lease();
+        cli.note(&lease, 0.4, "begun");
+        cli.settle(&lease, Outcome::Succeeded(Vec::new()));
+        let run = Run::of(waiting.wait_with_output().unwrap());
+        assert_eq!(run.stderr, "");
+        let job: serde_json::Value = serde_json::from_str(&run.ok()).unwrap();
+        assert_eq!((job["state"].as_str(), job["progress"].as_f64()), (Some("succeeded"), Some(0.4)));
+    });
+}
+
+#[test]
 fn waiting_for_a_job_that_dies_says_why() {
     on_each_broker(|cli| {
         let waiting = cli.start(&["enqueue", "t", "--id", "j", "--wait"]);
