@@ -20,6 +20,15 @@ mod wishes;
 
 /// Hands a job to a queue and prints its id.
 #[derive(ClapArgs, Debug)]
+#[command(after_help = "\
+Examples:
+  afresh enqueue thumbnail @picture.png --wait
+  afresh enqueue sync '{\"customer\":42}' --key customer:42          limits and fair queues go by the key
+  afresh enqueue reindex --unique-key reindex                        one at a time: a second is not enqueued
+  afresh enqueue reindex --unique-key reindex --unique-while queued  one waits while another runs
+  afresh enqueue digest --unique-key digest:ann --unique-for 1d      one a day
+  afresh enqueue alarm 'door open' --expires-in 5m                   of no use later
+  afresh enqueue --jsonl jobs.jsonl --queue mail                     {\"task\": \"send\", \"payload\": …, \"key\": …}")]
 pub(super) struct Args {
     /// The task to run
     #[arg(required_unless_present = "jsonl")]

@@ -14,6 +14,12 @@ use super::{Session, block_on, cancel, hold, log, page};
 
 /// Looks at jobs, and cancels, retries or removes them.
 #[derive(ClapArgs, Debug)]
+#[command(after_help = "\
+Examples:
+  afresh job ls --state running
+  afresh job show ID        where it stands, what holds it, and what to do
+  afresh job log ID         what its attempts logged
+  afresh job cancel ID      ends it, also where it runs")]
 pub(super) struct Args {
     #[command(subcommand)]
     verb: Verb,

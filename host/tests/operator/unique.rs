@@ -90,5 +90,7 @@ fn a_job_that_was_not_started_in_time_expires() {
         cli.work(Outcome::Succeeded(Vec::new()));
         assert_eq!(["late", "fresh"].map(|id| cli.state(id)), ["expired", "succeeded"]);
         assert_eq!(cli.ids(&["job", "ls", "--state", "expired"]), ["late"]);
+        cli.run(&["enqueue", "t", "--id", "late", "--wait"])
+            .fails(1, &["job late is expired: it was not started in time"]);
     });
 }

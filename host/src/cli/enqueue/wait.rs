@@ -83,7 +83,13 @@ fn ending(job: &JobView) -> String {
         Some(error) => format!(": {}: {}", attempt.outcome, escaped(&error.message)),
         None => format!(": {}", attempt.outcome),
     });
-    format!("job {} is {} after {} attempt(s){because}", job.id, job.state, job.attempts_started)
+    let after = match job.attempts_started {
+        0 if job.state == State::Expired => ": it was not started in time".to_owned(),
+        0 => String::new(),
+        1 => " after 1 attempt".to_owned(),
+        attempts => format!(" after {attempts} attempts"),
+    };
+    format!("job {} is {}{after}{because}", job.id, job.state)
 }
 
 #[cfg(test)]
