@@ -23,12 +23,12 @@ mod wishes;
 #[command(after_help = "\
 Examples:
   afresh enqueue thumbnail @picture.png --wait
-  afresh enqueue sync '{\"customer\":42}' --key customer:42          limits and fair queues go by the key
-  afresh enqueue reindex --unique-key reindex                        one at a time: a second is not enqueued
-  afresh enqueue reindex --unique-key reindex --unique-while queued  one waits while another runs
-  afresh enqueue digest --unique-key digest:ann --unique-for 1d      one a day
-  afresh enqueue alarm 'door open' --expires-in 5m                   of no use later
-  afresh enqueue --jsonl jobs.jsonl --queue mail                     {\"task\": \"send\", \"payload\": …, \"key\": …}")]
+  afresh enqueue sync '{\"customer\":42}' --key customer:42      limits go by the key
+  afresh enqueue index --unique-key i                          no second one until it has ended
+  afresh enqueue index --unique-key i --unique-while queued    or until it has started
+  afresh enqueue digest --unique-key ann --unique-for 1d       one a day
+  afresh enqueue alarm 'door open' --expires-in 5m             of no use later
+  afresh enqueue --jsonl jobs.jsonl                            {\"task\": …, \"payload\": …, \"key\": …}")]
 pub(super) struct Args {
     /// The task to run
     #[arg(required_unless_present = "jsonl")]

@@ -14,18 +14,20 @@ use super::page::cell;
 use super::scope::{Narrowed, words};
 use super::{Output, Session, Usage, block_on, queue};
 
-/// Limits how many jobs run at the same time, and how fast they start.
-#[derive(ClapArgs, Debug)]
-#[command(after_help = "\
+const EXAMPLES: &str = "\
 Examples:
-  afresh limit set --concurrency 20                          of the queue default, all together
-  afresh limit set --queue mail --rate 100/s                 no faster than a provider allows
-  afresh limit set --task import --concurrency 1             never two at the same time
-  afresh limit set --each-key --concurrency 2                no customer takes all the slots
-  afresh limit set --key customer:42 --concurrency 10        but this one may have more
+  afresh limit set --concurrency 20                      of the queue default, all together
+  afresh limit set --queue mail --rate 100/s             no faster than a provider allows
+  afresh limit set --task import --concurrency 1         never two at the same time
+  afresh limit set --each-key --concurrency 2            no customer takes all the slots
+  afresh limit set --key customer:42 --concurrency 10    but this one may have more
   afresh limit rm --task import
 
-Jobs over a limit are held: in nobody's way, and started as soon as there is room.")]
+Jobs over a limit are held: in nobody's way, and started as soon as there is room.";
+
+/// Limits how many jobs run at the same time, and how fast they start.
+#[derive(ClapArgs, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(subcommand)]
     verb: Verb,
@@ -40,7 +42,7 @@ enum Verb {
         queue: Option<String>,
     },
     /// Set a limit in place of the one that is there: of a queue, or of a task or key in it
-    #[command(group = ArgGroup::new("numbers").required(true).multiple(true).args(["concurrency", "rate"]))]
+    #[command(after_help = EXAMPLES, group = ArgGroup::new("numbers").required(true).multiple(true).args(["concurrency", "rate"]))]
     Set {
         #[command(flatten)]
         target: Target,
@@ -75,7 +77,7 @@ struct Numbers {
     /// No more starts than this, such as 100/s, 5/m, 20/h or 1/d
     #[arg(long, env = "AFRESH_LIMIT_RATE", allow_hyphen_values = true)]
     rate: Option<Rate>,
-    /// So many at once after a quiet time, as far as the rate has not used them [default: what one second brings]
+    /// So many may start at once after a quiet time [default: what one second brings]
     #[arg(long, value_name = "N", env = "AFRESH_LIMIT_BURST", requires = "rate", allow_negative_numbers = true)]
     burst: Option<u32>,
 }

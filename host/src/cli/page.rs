@@ -58,7 +58,9 @@ pub(super) fn page(job: &JobView, hold: Option<&Hold>, now: Timestamp) -> String
     line("payload", ByteSize(job.payload_bytes).to_string());
     line("enqueued", at(job.enqueued_at));
     line("to run", at(job.run_at));
-    if let Some(expires_at) = job.expires_at {
+    // A job that has started never expires.
+    let may_expire = matches!(job.state, State::Scheduled | State::Queued | State::Expired);
+    if let Some(expires_at) = job.expires_at.filter(|_| may_expire) {
         line("expires", at(expires_at));
     }
     if let Some(finished_at) = job.finished_at {

@@ -17,10 +17,10 @@ use super::{Session, block_on, pause};
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "\
 Examples:
-  afresh queue pause mail                      nothing of it starts, on any worker; what runs goes on
-  afresh queue pause default --task import     one task only
+  afresh queue pause mail                     nothing of it starts; what runs goes on
+  afresh queue pause default --task import    one task only
   afresh queue resume mail
-  afresh queue fair default                    one customer's thousand jobs do not make another's wait")]
+  afresh queue fair default                   nobody's thousand jobs make another's wait")]
 pub(super) struct Args {
     #[command(subcommand)]
     verb: Verb,

@@ -84,14 +84,15 @@ fn a_worker_that_does_not_end_a_job_is_waited_for_seconds_not_for_ever() {
 fn a_job_shows_how_far_it_is_and_what_it_logged() {
     on_each_broker(|cli| {
         cli.run(&["enqueue", "t", "--id", "j", "--key", "ann", "--unique-key", "u", "--expires-in", "1h"]).ok();
-        cli.run(&["job", "log", "j"]).ok();
+        assert!(cli.run(&["job", "show", "j"]).ok().contains("expires     "));
         let lease = cli.lease();
         cli.note(&lease, 0.29, "half");
         cli.note(&lease, 0.29, HOSTILE);
         let page = cli.run(&["job", "show", "j"]).ok();
-        for line in ["progress    29 %", "key         ann", "unique key  u", "expires     ", "afresh job log j"] {
+        for line in ["progress    29 %", "key         ann", "unique key  u", "afresh job log j"] {
             assert!(page.contains(line), "no {line:?} in\n{page}");
         }
+        assert!(!page.contains("expires"), "it has started: {page}");
         assert!(cli.run(&["job", "ls"]).ok().contains("running, 29 %"));
 
         let log = cli.run(&["job", "log", "j"]);

@@ -82,7 +82,10 @@ fn a_limit_takes_the_place_of_the_one_before_and_says_which_that_was() {
         assert!(cli.run(&["limit", "ls"]).ok().contains("5/m, burst 1"));
         assert_eq!(json_of(cli, &["limit", "ls", "--queue", "other"]), json!([]));
 
-        assert_eq!(json_of(cli, &["limit", "rm"])["concurrency"], 2);
+        let by_variable = cli.command(&["limit", "set"]).env("AFRESH_LIMIT_CONCURRENCY", "7").output().unwrap();
+        assert!(Run::of(by_variable).ok().starts_with("limited the queue default to 7 at the same time (it was 2"));
+
+        assert_eq!(json_of(cli, &["limit", "rm"])["concurrency"], 7);
         let none = cli.run(&["limit", "ls"]);
         assert!(none.stderr.contains(&format!("no limits in {}", cli.url)), "{none:?}");
         cli.run(&["limit", "rm"]).fails(1, &["there is no limit of the queue default", "afresh limit ls"]);
