@@ -57,7 +57,7 @@ pub(super) struct Args {
 
 /// A job that was handed over, for programs.
 #[derive(Serialize)]
-struct Accepted<'a> {
+pub(super) struct Accepted<'a> {
     id: &'a JobId,
     created: bool,
 }
@@ -108,7 +108,8 @@ fn one(session: &Session, task: &str, args: &Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn client(session: &Session, handle: &Handle) -> Client {
+/// A client with the session's limit for payloads.
+pub(super) fn client(session: &Session, handle: &Handle) -> Client {
     let max = usize::try_from(session.config.max_payload.as_u64()).unwrap_or(usize::MAX);
     Client::from_broker(handle.broker.clone()).max_payload(max)
 }

@@ -28,7 +28,7 @@ pub(super) struct Args {
 
 #[derive(Subcommand, Debug)]
 enum Verb {
-    /// List every queue with the number of its jobs in each state
+    /// List every queue with the number of its jobs in each state, and since when the next one to start waits
     Ls,
     /// Show one queue
     Show {
@@ -118,12 +118,11 @@ async fn list(session: &Session, handle: &Handle) -> anyhow::Result<ExitCode> {
     let now = Timestamp::now();
     let rules = handle.ask(handle.broker.rules()).await?;
     let queues: Vec<_> = queues.into_iter().map(|counts| View::new(counts, &rules)).collect();
-    session.output.listing(&queues, &HEADINGS, |queue| {
-        let mut row = vec![cell(&queue.counts.queue)];
-        row.extend(counts(&queue.counts).map(|(_, jobs)| jobs.to_string()));
-        row.extend([oldest(&queue.counts, now), queue.settings()]);
-        row
-    })?;
+    let columns: Vec<Column> = COLUMNS.into_iter().filter(|column| column.is_shown(&queues)).collect();
+    let headings: Vec<_> = columns.iter().map(|column| column.heading).collect();
+    session
+        .output
+        .listing(&queues, &headings, |queue| columns.iter().map(|column| (column.of)(queue, now)).collect())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -181,19 +180,32 @@ fn page(queue: &View, now: Timestamp) -> String {
     lines.join("\n")
 }
 
-/// The columns of a listing: the name, [`counts`], and two more.
-const HEADINGS: [&str; 11] = [
-    "QUEUE",
-    "SCHEDULED",
-    "QUEUED",
-    "HELD",
-    "RUNNING",
-    "SUCCEEDED",
-    "DEAD",
-    "CANCELLED",
-    "EXPIRED",
-    "OLDEST QUEUED",
-    "SETTINGS",
+/// A column of the listing.
+struct Column {
+    heading: &'static str,
+    of: fn(&View, Timestamp) -> String,
+    /// Whether it is shown also where no queue has anything in it: all of them together are wider than a terminal.
+    always: bool,
+}
+
+impl Column {
+    fn is_shown(&self, queues: &[View]) -> bool {
+        self.always || queues.iter().any(|queue| !matches!((self.of)(queue, Timestamp::default()).as_str(), "0" | "-"))
+    }
+}
+
+const COLUMNS: [Column; 11] = [
+    Column { heading: "QUEUE", of: |queue, _| cell(&queue.counts.queue), always: true },
+    Column { heading: "SCHEDULED", of: |queue, _| queue.counts.scheduled.to_string(), always: true },
+    Column { heading: "QUEUED", of: |queue, _| queue.counts.queued.to_string(), always: true },
+    Column { heading: "HELD", of: |queue, _| queue.counts.held.to_string(), always: false },
+    Column { heading: "RUNNING", of: |queue, _| queue.counts.running.to_string(), always: true },
+    Column { heading: "SUCCEEDED", of: |queue, _| queue.counts.succeeded.to_string(), always: true },
+    Column { heading: "DEAD", of: |queue, _| queue.counts.dead.to_string(), always: true },
+    Column { heading: "CANCELLED", of: |queue, _| queue.counts.cancelled.to_string(), always: false },
+    Column { heading: "EXPIRED", of: |queue, _| queue.counts.expired.to_string(), always: false },
+    Column { heading: "OLDEST", of: |queue, now| oldest(&queue.counts, now), always: true },
+    Column { heading: "SETTINGS", of: |queue, _| queue.settings(), always: false },
 ];
 
 fn counts(queue: &QueueCounts) -> [(&'static str, u64); 8] {

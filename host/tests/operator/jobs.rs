@@ -1,5 +1,7 @@
 //! `afresh job` and `afresh queue`.
 
+use std::time::{Duration, Instant};
+
 use afresh_harness::{SOON, wait_until};
 use afresh_protocol::Outcome;
 
@@ -75,7 +77,9 @@ fn a_worker_that_does_not_end_a_job_is_waited_for_seconds_not_for_ever() {
     let cli = Cli::redis();
     cli.enqueue("t", "j");
     let _lease = cli.lease();
+    let started = Instant::now();
     let run = cli.run(&["job", "cancel", "j"]);
+    assert!(started.elapsed() < Duration::from_secs(20), "it took {:?}", started.elapsed());
     assert!(run.stderr.contains("job j has not ended yet: `afresh job show j`"), "{run:?}");
     assert_eq!(run.ok(), "asked the worker of j to end it");
 }

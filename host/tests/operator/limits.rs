@@ -126,6 +126,28 @@ fn a_paused_queue_starts_nothing_until_it_is_resumed() {
 }
 
 #[test]
+fn a_listing_of_queues_has_a_column_for_what_there_is_and_programs_read_all_of_it() {
+    on_each_broker(|cli| {
+        cli.enqueue("t", "j");
+        let plain = cli.run(&["queue", "ls"]).ok();
+        assert!(!["HELD", "EXPIRED", "SETTINGS"].iter().any(|heading| plain.contains(heading)), "{plain}");
+        let queue = json_of(cli, &["queue", "ls"])[0].clone();
+        assert_eq!([&queue["held"], &queue["expired"]], [&json!(0), &json!(0)]);
+        assert_eq!((&queue["paused"], &queue["rules"]), (&json!(false), &json!([])));
+
+        cli.run(&["queue", "fair", "default"]).ok();
+        cli.run(&["limit", "set", "--task", "t", "--concurrency", "1"]).ok();
+        let _running = cli.lease();
+        cli.enqueue("t", "held");
+        assert!(cli.lease_if_any().is_none());
+        let full = cli.run(&["queue", "ls"]).ok();
+        assert!(full.contains("HELD") && full.contains("limited, fair") && !full.contains("EXPIRED"), "{full}");
+        let page = cli.run(&["queue", "show", "default"]).ok();
+        assert!(page.contains("held          1") && page.contains("expired       0"), "{page}");
+    });
+}
+
+#[test]
 fn a_task_or_a_key_can_be_paused_alone_and_the_page_has_the_command_to_resume_it() {
     on_each_broker(|cli| {
         cli.run(&["queue", "pause", "default", "--task", "import"]).ok();
