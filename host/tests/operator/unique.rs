@@ -32,6 +32,21 @@ fn while_a_job_holds_a_unique_key_its_double_is_told_the_id_of_that_job() {
 }
 
 #[test]
+fn of_programs_that_enqueue_with_one_unique_key_at_once_one_does() {
+    on_each_broker(|cli| {
+        for round in 0..3 {
+            let key = format!("order:{round}");
+            let both: Vec<_> = (0..2).map(|_| cli.start(&["enqueue", "t", "--unique-key", &key])).collect();
+            let runs = both.into_iter().map(|program| Run::of(program.wait_with_output().unwrap()));
+            let (notes, ids): (Vec<_>, Vec<_>) = runs.map(|run| (run.stderr.clone(), run.ok())).unzip();
+            assert_eq!(ids[0], ids[1], "both are told the same job");
+            let refused = notes.iter().filter(|note| note.contains("holds the unique key")).count();
+            assert_eq!((refused, cli.ids(&["job", "ls"]).len()), (1, round + 1), "{notes:?}");
+        }
+    });
+}
+
+#[test]
 fn a_unique_key_is_held_as_long_as_it_was_asked_for() {
     on_each_broker(|cli| {
         assert!(accepted(cli, "waits", &["--unique-key", "w", "--unique-while", "queued"]));
