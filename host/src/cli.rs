@@ -18,6 +18,7 @@ mod cancel;
 mod compile_module;
 mod completions;
 mod config;
+mod cron;
 mod dead;
 mod dev;
 mod doctor;
@@ -102,6 +103,7 @@ enum Verb {
     Dead(dead::Args),
     Queue(queue::Args),
     Limit(limit::Args),
+    Cron(cron::Args),
     Workers(workers::Args),
     Doctor(doctor::Args),
     Config(config::Args),
@@ -213,6 +215,7 @@ fn run(Cli { common, verb }: Cli) -> anyhow::Result<ExitCode> {
         Verb::Dead(args) => dead::run(&session()?, args),
         Verb::Queue(args) => queue::run(&session()?, args),
         Verb::Limit(args) => limit::run(&session()?, args),
+        Verb::Cron(args) => cron::run(&session()?, args),
         Verb::Workers(args) => workers::run(&session()?, &args),
         Verb::Doctor(args) => doctor::run(&session()?, args),
         Verb::Config(args) => config::run(output, args),
