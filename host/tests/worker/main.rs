@@ -9,9 +9,11 @@
 //! * `reload`: modules come, change and go while the worker runs
 //! * `refuse`: modules and settings that cannot be
 //! * `walls`: limits, the memory budget, and the terms they come from
+//! * `cancel`: jobs that a person ends
 //! * `fleet`: what people see of workers
 //! * `footprint`: what a worker takes while it has nothing to do, and after guests that failed
 
+mod cancel;
 mod fleet;
 mod footprint;
 mod guests;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use afresh_harness::worker::Builder;
 use afresh_harness::{RedisServer, SOON, Worker, wait_until};
 use afresh_queue::{
-    Broker, BrokerError, BrokerUrl, Client, Clock, JobId, JobOptions, JobView, NewJob, State, WorkerView,
+    Broker, BrokerError, BrokerUrl, Cancelled, Client, Clock, JobId, JobOptions, JobView, NewJob, State, WorkerView,
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -128,7 +128,17 @@ impl Site {
 
     /// The job as it is now.
     pub(crate) fn job(&self, id: &JobId) -> JobView {
-        self.ask(async || self.broker.job(id).await).expect("the job is kept")
+        self.find(id).expect("the job is kept")
+    }
+
+    /// The job as it is now, if there is one.
+    pub(crate) fn find(&self, id: &JobId) -> Option<JobView> {
+        self.ask(async || self.broker.job(id).await)
+    }
+
+    /// Asks for jobs to be cancelled, as a person does from another process.
+    pub(crate) fn cancel(&self, ids: &[JobId]) -> Vec<Cancelled> {
+        self.ask(async || self.broker.cancel(ids).await)
     }
 
     /// The workers on this broker, as people see them.
