@@ -10,16 +10,22 @@
 //! * `refuse`: modules and settings that cannot be
 //! * `walls`: limits, the memory budget, and the terms they come from
 //! * `cancel`: jobs that a person ends
+//! * `poison`: jobs that take their workers down
+//! * `limits`: what limits and pauses hold back, on several workers together
+//! * `expiry`: jobs that were not started in time
 //! * `fleet`: what people see of workers
 //! * `footprint`: what a worker takes while it has nothing to do, and after guests that failed
 
 mod cancel;
+mod expiry;
 mod fleet;
 mod footprint;
 mod guests;
 mod leave;
+mod limits;
 mod outage;
 mod path;
+mod poison;
 mod refuse;
 mod reload;
 mod site;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use afresh_harness::worker::Builder;
 use afresh_harness::{RedisServer, SOON, Worker, wait_until};
 use afresh_queue::{
-    Broker, BrokerError, BrokerUrl, Cancelled, Client, Clock, JobId, JobOptions, JobView, NewJob, State, WorkerView,
+    Broker, BrokerError, BrokerUrl, Cancelled, Client, Clock, JobId, JobOptions, JobView, Limit, NewJob, Scope, State,
+    WorkerView,
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -139,6 +140,16 @@ impl Site {
     /// Asks for jobs to be cancelled, as a person does from another process.
     pub(crate) fn cancel(&self, ids: &[JobId]) -> Vec<Cancelled> {
         self.ask(async || self.broker.cancel(ids).await)
+    }
+
+    /// Pauses part of the queue `default`, or lets it go on.
+    pub(crate) fn set_paused(&self, scope: &Scope, paused: bool) {
+        assert!(self.ask(async || self.broker.set_paused("default", scope, paused).await), "it is so already");
+    }
+
+    /// Sets a limit in the queue `default`.
+    pub(crate) fn set_limit(&self, scope: &Scope, limit: Limit) {
+        self.ask(async || self.broker.set_limit("default", scope, &limit).await);
     }
 
     /// The workers on this broker, as people see them.
