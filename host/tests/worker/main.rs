@@ -2,6 +2,7 @@
 //!
 //! * `site`: a broker, a folder of tasks and the workers on them; what every test has for itself
 //! * `guests`: task modules in WebAssembly text, each with one habit
+//! * `sdk`: task modules that speak as the SDK's do, each a list of steps
 //! * `path`: jobs run, in order, at their time, once
 //! * `vanish`: workers that are killed or come back from the dead
 //! * `leave`: workers that are asked to end
@@ -12,11 +13,14 @@
 //! * `cancel`: jobs that a person ends
 //! * `poison`: jobs that take their workers down
 //! * `limits`: what limits and pauses hold back, on several workers together
+//! * `talk`: what an attempt says while it runs
+//! * `enqueue`: tasks that enqueue jobs
 //! * `expiry`: jobs that were not started in time
 //! * `fleet`: what people see of workers
 //! * `footprint`: what a worker takes while it has nothing to do, and after guests that failed
 
 mod cancel;
+mod enqueue;
 mod expiry;
 mod fleet;
 mod footprint;
@@ -28,6 +32,8 @@ mod path;
 mod poison;
 mod refuse;
 mod reload;
+mod sdk;
 mod site;
+mod talk;
 mod vanish;
 mod walls;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use afresh_harness::worker::Builder;
 use afresh_harness::{RedisServer, SOON, Worker, wait_until};
 use afresh_queue::{
-    Broker, BrokerError, BrokerUrl, Cancelled, Client, Clock, JobId, JobOptions, JobView, Limit, NewJob, Scope, State,
-    WorkerView,
+    Broker, BrokerError, BrokerUrl, Cancelled, Client, Clock, JobFilter, JobId, JobLog, JobOptions, JobView, Limit,
+    NewJob, Scope, State, WorkerView,
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -135,6 +135,17 @@ impl Site {
     /// The job as it is now, if there is one.
     pub(crate) fn find(&self, id: &JobId) -> Option<JobView> {
         self.ask(async || self.broker.job(id).await)
+    }
+
+    /// Every job there is, the newest first.
+    pub(crate) fn jobs(&self) -> Vec<JobView> {
+        let all = JobFilter { limit: 10_000, ..JobFilter::default() };
+        self.ask(async || self.broker.jobs(&all).await)
+    }
+
+    /// What the job's attempts logged, as far as it is kept.
+    pub(crate) fn log(&self, id: &JobId) -> JobLog {
+        self.ask(async || self.broker.log(id).await)
     }
 
     /// Asks for jobs to be cancelled, as a person does from another process.
