@@ -15,11 +15,13 @@
 //! * `limits`: what limits and pauses hold back, on several workers together
 //! * `talk`: what an attempt says while it runs
 //! * `enqueue`: tasks that enqueue jobs
+//! * `cron`: periodic jobs
 //! * `expiry`: jobs that were not started in time
 //! * `fleet`: what people see of workers
 //! * `footprint`: what a worker takes while it has nothing to do, and after guests that failed
 
 mod cancel;
+mod cron;
 mod enqueue;
 mod expiry;
 mod fleet;

@@ -1,6 +1,7 @@
 //! A broker, a folder of tasks and the workers on them: what every test has for itself.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -161,6 +162,16 @@ impl Site {
     /// Sets a limit in the queue `default`.
     pub(crate) fn set_limit(&self, scope: &Scope, limit: Limit) {
         self.ask(async || self.broker.set_limit("default", scope, &limit).await);
+    }
+
+    /// Runs the program itself with these arguments on this broker; answers what it printed.
+    #[track_caller]
+    pub(crate) fn program(&self, arguments: &[&str]) -> String {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_afresh"));
+        program.args(arguments).args(["--broker", &self.url]).current_dir(self.folder.path());
+        let output = program.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
     }
 
     /// The workers on this broker, as people see them.
