@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::control::Control;
 use crate::cron::Crons;
 use crate::fleet::Fleet;
+use crate::flow::Flows;
 use crate::history::History;
 use crate::job::{JobId, JobView, NewJob, State};
 use crate::lease::{Beat, Extended, Lease, LeaseRef, LeaseRequest};
@@ -81,7 +82,7 @@ pub enum Settled {
 
 /// A store of jobs. Batches in every verb; every method is one atomic step for each queue it touches.
 #[async_trait]
-pub trait Broker: Inspect + Control + Crons + Fleet + Checkup + Send + Sync {
+pub trait Broker: Inspect + Control + Crons + Flows + Fleet + Checkup + Send + Sync {
     /// Where this broker is, without credentials, for the first line a worker prints.
     fn describe(&self) -> String;
 
@@ -125,7 +126,8 @@ pub trait Broker: Inspect + Control + Crons + Fleet + Checkup + Send + Sync {
     async fn note(&self, notes: &[Note]) -> Result<(), BrokerError>;
 
     /// Carries settlements out, each only if its token is still the job's; in the same order. A job that somebody asked to
-    /// cancel does not run again: instead of being retried or released it is cancelled.
+    /// cancel does not run again: instead of being retried or released it is cancelled. When a job succeeds, the one that is
+    /// to follow it is accepted, and when the last member of a batch ends, its callback, all in the same step.
     ///
     /// # Errors
     /// The broker's own. Settling the same again is harmless: what was carried out answers [`Settled::Stale`].
@@ -299,6 +301,6 @@ pub trait Inspect {
     /// Removes jobs that are not running, with their results. False for each that is unknown or running.
     async fn remove(&self, ids: &[JobId]) -> Result<Vec<bool>, BrokerError>;
 
-    /// Removes every scheduled and queued job of a queue; answers how many.
+    /// Removes every scheduled and queued job of a queue, callbacks of batches that end by this included; answers how many.
     async fn purge(&self, queue: &str) -> Result<u64, BrokerError>;
 }

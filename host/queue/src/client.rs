@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::batch::Batch;
 use crate::broker::{Broker, BrokerError, Enqueued};
 use crate::clock::Clock;
 use crate::job::{DEFAULT_MAX_PAYLOAD, JobId, NewJob};
@@ -79,6 +80,15 @@ impl Client {
             enqueued.extend(self.broker.enqueue(chunk).await?);
         }
         Ok(enqueued)
+    }
+
+    /// Hands a batch over: all of it, or nothing. Idempotent by the batch's id.
+    ///
+    /// # Errors
+    /// [`BrokerError::Invalid`] if it cannot be accepted as it is; else the broker's own.
+    pub async fn enqueue_batch(&self, batch: &Batch) -> Result<Enqueued, BrokerError> {
+        batch.validate(self.max_payload).map_err(BrokerError::Invalid)?;
+        self.broker.enqueue_batch(batch).await
     }
 
     /// The result of a job that succeeded, while it is kept.

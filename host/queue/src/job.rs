@@ -8,6 +8,7 @@ pub use afresh_protocol::enqueue::{MAX_ID_BYTES, PRIORITIES};
 use afresh_protocol::policy::check_name;
 use serde::{Deserialize, Serialize};
 
+use crate::chain::{self, Link};
 use crate::clock::Timestamp;
 use crate::history::{AttemptRecord, History};
 use crate::policy::Counters;
@@ -122,6 +123,8 @@ pub struct NewJob {
     pub unique: Option<Unique>,
     /// If it has not started by then, it expires. By the broker's clock.
     pub expires_at: Option<Timestamp>,
+    /// What follows in the same queue when it has succeeded, one after the other, each with the reply of the one before.
+    pub then: Vec<Link>,
 }
 
 impl NewJob {
@@ -137,6 +140,7 @@ impl NewJob {
             key: None,
             unique: None,
             expires_at: None,
+            then: Vec::new(),
         }
     }
 
@@ -189,6 +193,13 @@ impl NewJob {
         self
     }
 
+    /// The same job, with these to follow.
+    #[must_use]
+    pub fn then(mut self, then: Vec<Link>) -> Self {
+        self.then = then;
+        self
+    }
+
     /// Checks that any broker can accept this job, with a payload of at most `max_payload` bytes (and never more than
     /// [`PAYLOAD_CEILING`]).
     ///
@@ -221,12 +232,13 @@ impl NewJob {
         if let Some(unique) = &self.unique {
             unique.check()?;
         }
+        chain::check(&self.id, &self.then)?;
         self.options.check()
     }
 }
 
 impl JobOptions {
-    fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         if !PRIORITIES.contains(&self.priority) {
             let (low, high) = (PRIORITIES.start(), PRIORITIES.end());
             return Err(format!("its priority is {}, it must be from {low} to {high}", self.priority));
@@ -374,6 +386,10 @@ pub struct JobView {
     pub attempts: Vec<AttemptRecord>,
     /// Length of the result that is kept.
     pub result_bytes: Option<u64>,
+    /// The batch it belongs to.
+    pub batch: Option<JobId>,
+    /// What was to follow when it has succeeded.
+    pub then: Vec<Link>,
 }
 
 /// A duration as whole milliseconds, saturating.

@@ -5,10 +5,12 @@
 //! * [`fingerprint`]: what failures have in common
 //! * [`lease`]: the right to run a job until an instant, fenced by a token
 //! * [`unique`]: unique jobs
+//! * [`chain`], [`batch`]: jobs that follow others, and jobs that belong together
 //! * [`log`]: the bounded record of what a job's attempts logged
 //! * [`policy`]: outcome and counters in, [`Settlement`] out; pure
 //! * [`broker`]: the one trait everything goes through, and [`Inspect`] for people and screens
 //! * [`control`]: what holds jobs back: limits, pauses, and keys that take turns
+//! * [`flow`]: what becomes of batches
 //! * [`cron`], [`schedule`]: periodic jobs, and when they are due
 //! * [`fleet`]: who works, and on what
 //! * [`checkup`]: what a person should know of a broker
@@ -19,7 +21,9 @@
 //! * [`client`]: what a producer uses
 //! * [`watch`]: waiting for a job, and seeing what it does meanwhile
 
+pub mod batch;
 pub mod broker;
+pub mod chain;
 pub mod checkup;
 pub mod client;
 pub mod clock;
@@ -27,6 +31,7 @@ pub mod control;
 pub mod cron;
 pub mod fingerprint;
 pub mod fleet;
+pub mod flow;
 pub mod history;
 pub mod job;
 pub mod lease;
@@ -39,16 +44,19 @@ pub mod unique;
 pub mod url;
 pub mod watch;
 
+pub use batch::{Batch, Member};
 pub use broker::{
     Broker, BrokerError, Cancelled, Enqueued, Failures, Inspect, JobFilter, Note, Promoted, QueueCounts, Retention,
     Settle, Settled,
 };
+pub use chain::Link;
 pub use checkup::{Checkup, Finding, Level};
 pub use client::Client;
 pub use clock::{Clock, Timestamp};
 pub use control::{Control, Limit, QueueRules, Rate, Rule, Scope};
 pub use cron::{Cron, CronView, Crons, Missed};
 pub use fleet::{Fleet, RunningJob, WorkerInfo, WorkerView};
+pub use flow::{BatchCancelled, BatchJob, BatchState, BatchView, Flows};
 pub use history::{AttemptRecord, History};
 pub use job::{Job, JobId, JobOptions, JobView, NewJob, State};
 pub use lease::{Beat, Extended, Lease, LeaseRef, LeaseRequest, Vanished};

@@ -29,6 +29,9 @@ impl Counters {
 /// How long expired jobs are kept: a day, as cancelled ones are.
 pub const KEEP_EXPIRED: Duration = KEEP_CANCELLED;
 
+/// How long a batch is kept after it has ended.
+pub const KEEP_BATCH: Duration = KEEP_CANCELLED;
+
 /// How long cancelled jobs are kept: a day, so that a person still finds what was cancelled.
 pub const KEEP_CANCELLED: Duration = Duration::from_secs(24 * 3600);
 

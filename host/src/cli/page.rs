@@ -54,6 +54,13 @@ pub(super) fn page(job: &JobView, hold: Option<&Hold>, now: Timestamp) -> String
     if let Some(key) = &job.unique_key {
         line("unique key", cell(key));
     }
+    if let Some(batch) = &job.batch {
+        line("batch", batch.to_string());
+    }
+    if !job.then.is_empty() {
+        let follow: Vec<_> = job.then.iter().map(|link| format!("{} ({})", link.id, cell(&link.task))).collect();
+        line("then", follow.join(", "));
+    }
     line("priority", job.priority.to_string());
     line("payload", ByteSize(job.payload_bytes).to_string());
     line("enqueued", at(job.enqueued_at));
@@ -218,6 +225,8 @@ mod tests {
                 usage: Usage { wall_us: 81_234, cpu_us: 80_991, peak_memory_bytes: 2 << 20, ..Usage::default() },
             }],
             result_bytes: None,
+            batch: None,
+            then: Vec::new(),
         }
     }
 

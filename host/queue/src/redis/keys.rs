@@ -66,6 +66,21 @@ impl Keys {
         self.key("fair")
     }
 
+    /// The hash that is a batch.
+    pub(super) fn batch(&self, id: &JobId) -> String {
+        format!("{}:{id}", self.key("batch"))
+    }
+
+    /// The sorted set of the jobs that belong to a batch, by when they came.
+    pub(super) fn batch_jobs(&self, id: &JobId) -> String {
+        format!("{}:{id}", self.key("batch-jobs"))
+    }
+
+    /// The sorted set of its batches that stand in no other, by when they came.
+    pub(super) fn batches(&self) -> String {
+        self.key("batches")
+    }
+
     /// The hash that is a job's record.
     pub(super) fn job(&self, id: &JobId) -> String {
         self.record(id.as_str())
@@ -119,7 +134,13 @@ mod tests {
     /// The scripts make keys of the queue's, as `K.name`; what this file spells must be among them.
     #[test]
     fn scripts_and_this_file_spell_the_same_names() {
-        let common = include_str!("scripts/common.lua").to_owned() + include_str!("scripts/cron.lua");
+        let common = [
+            include_str!("scripts/common.lua"),
+            include_str!("scripts/cron.lua"),
+            include_str!("scripts/flow.lua"),
+            include_str!("scripts/batch.lua"),
+        ]
+        .concat();
         let keys = Keys::of("q");
         assert_eq!(keys.queue(), "afresh:{q}");
         for (key, spelled) in [
@@ -130,6 +151,9 @@ mod tests {
             (keys.fair(), "K.fair"),
             (keys.cron(), "K.cron"),
             (keys.cron_due(), "K['cron-due']"),
+            (keys.batch(&"b".parse().unwrap()), "K['batch:' .. batch]"),
+            (keys.batch_jobs(&"b".parse().unwrap()), "K['batch-jobs:' .. batch]"),
+            (keys.batches(), "K.batches"),
             (keys.index(crate::State::Queued), "K.queued"),
             (keys.index(crate::State::Scheduled), "K.scheduled"),
             (keys.index(crate::State::Running), "K.running"),

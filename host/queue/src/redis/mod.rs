@@ -11,6 +11,7 @@
 //! * `requests`: how a worker hears that a running job is to be cancelled
 //! * `inspect`, `control`, `fleet`, `checkup`: for people and screens
 //! * `cron`: periodic jobs
+//! * `flows`: batches
 //! * `outbox`: jobs that attempts enqueued into other queues
 //! * `errors`, `server`: what Redis can say, as sentences
 
@@ -19,6 +20,7 @@ mod control;
 mod cron;
 mod errors;
 mod fleet;
+mod flows;
 mod inspect;
 mod keys;
 mod link;

@@ -7,7 +7,9 @@ use afresh_protocol::OutcomeKind;
 use redis::{FromRedisValue, ParsingError, ScriptInvocation, Value, from_redis_value};
 use serde::Serialize;
 
+use crate::batch::Batch;
 use crate::broker::{Cancelled, Enqueued, Note, Settle};
+use crate::chain::{self, Link};
 use crate::clock::Timestamp;
 use crate::fingerprint::fingerprint;
 use crate::history::History;
@@ -50,11 +52,13 @@ struct Asked<'a> {
     unique_for_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<i64>,
+    #[serde(skip_serializing_if = "<[Link]>::is_empty")]
+    then: &'a [Link],
 }
 
 fn encode_options(job: &NewJob) -> Vec<u8> {
     let options = JobOptions { priority: 0, ..job.options.clone() };
-    let plain = job.key.is_none() && job.unique.is_none() && job.expires_at.is_none();
+    let plain = job.key.is_none() && job.unique.is_none() && job.expires_at.is_none() && job.then.is_empty();
     if plain && options == JobOptions::default() {
         return Vec::new();
     }
@@ -73,6 +77,7 @@ fn encode_options(job: &NewJob) -> Vec<u8> {
             _ => None,
         },
         expires_at: job.expires_at.map(|at| at.0.clamp(0, LATEST)),
+        then: &job.then,
     };
     // Numbers and strings only: this always serialises.
     serde_json::to_vec(&asked).unwrap_or_default()
@@ -140,6 +145,24 @@ pub(super) fn add_settlement(call: &mut ScriptInvocation<'_>, settle: &Settle) {
     call.arg(settle.history.encode()).arg(settle.jobs.len());
     for job in &settle.jobs {
         call.arg(if job.queue == settle.lease.queue { "" } else { &job.queue });
+        add_new_job(call, job);
+    }
+}
+
+/// Adds the arguments of a batch, after now.
+pub(super) fn add_batch(call: &mut ScriptInvocation<'_>, batch: &Batch) {
+    let (tree, to_come) = (batch.tree(), batch.ids_to_come());
+    call.arg(tree.len()).arg(to_come.len());
+    for (batch, parent) in tree {
+        let nested: Vec<_> = batch.nested().map(|nested| nested.id.as_str()).collect();
+        call.arg(batch.id.as_str()).arg(parent.map_or("", |parent| parent.id.as_str())).arg(batch.jobs.len());
+        call.arg(nested.join("\n")).arg(batch.callback()).arg(batch.callback_tail());
+    }
+    for id in to_come {
+        call.arg(id.as_str());
+    }
+    for (batch, job) in batch.members() {
+        call.arg(batch.id.as_str());
         add_new_job(call, job);
     }
 }
@@ -315,9 +338,9 @@ fn read_job(id: &str, starts: u32, fields: &mut Fields) -> Result<Job, String> {
 }
 
 /// The fields of a record that a view is made of.
-pub(super) const VIEW_FIELDS: [&str; 15] = [
+pub(super) const VIEW_FIELDS: [&str; 16] = [
     "state", "task", "at", "run_at", "finished", "priority", "options", "starts", "history", "key", "unique",
-    "start_by", "held", "cancel", "progress",
+    "start_by", "held", "cancel", "progress", "flow",
 ];
 
 /// Values of [`VIEW_FIELDS`], then the lengths of payload and reply.
@@ -336,6 +359,8 @@ pub(super) fn view(queue: &str, id: JobId, (fields, payload_bytes, reply_bytes):
     let enqueued_at = Timestamp(number("at").unwrap_or_default());
     let priority = number("priority").and_then(|n| i32::try_from(n).ok()).unwrap_or_default();
     let options = decode_options(field("options").unwrap_or_default(), priority).unwrap_or_default();
+    let flow = text("flow").unwrap_or_default();
+    let (batch, then) = flow.split_once('\n').unwrap_or((&flow, ""));
     Some(JobView {
         id,
         task: text("task").unwrap_or_default(),
@@ -356,5 +381,7 @@ pub(super) fn view(queue: &str, id: JobId, (fields, payload_bytes, reply_bytes):
         cancelling: state == State::Running && field("cancel").is_some(),
         attempts: History::decode(field("history").unwrap_or_default()).into_attempts(),
         result_bytes: (state == State::Succeeded).then_some(reply_bytes),
+        batch: batch.parse().ok(),
+        then: chain::decode(then),
     })
 }

@@ -1,5 +1,6 @@
 //! The scripts, one a verb: each is one atomic step. Their headers say what they are given and what they answer. What they
-//! share stands once, in `common.lua`, which is put before each of them, and how a job is made in `accept.lua`.
+//! share stands once, in `common.lua`, which is put before each of them, how a job is made in `accept.lua`,
+//! and what becomes of chains and batches in `flow.lua`.
 
 use std::sync::LazyLock;
 
@@ -18,16 +19,18 @@ macro_rules! scripts {
 
 scripts! {
     ENQUEUE: "#!lua" "accept.lua" "enqueue.lua",
-    LEASE: "#!lua flags=allow-oom" "lease.lua",
+    LEASE: "#!lua flags=allow-oom" "accept.lua" "flow.lua" "lease.lua",
     EXTEND: "#!lua flags=allow-oom" "extend.lua",
     NOTE: "#!lua" "note.lua",
-    SETTLE: "#!lua flags=allow-oom" "accept.lua" "settle.lua",
-    PROMOTE: "#!lua flags=allow-oom" "promote.lua",
+    SETTLE: "#!lua flags=allow-oom" "accept.lua" "flow.lua" "settle.lua",
+    PROMOTE: "#!lua flags=allow-oom" "accept.lua" "flow.lua" "promote.lua",
     REAP: "#!lua flags=allow-oom" "reap.lua",
-    CANCEL: "#!lua flags=allow-oom" "cancel.lua",
-    RETRY: "#!lua flags=allow-oom" "retry.lua",
-    REMOVE: "#!lua flags=allow-oom" "remove.lua",
-    PURGE: "#!lua flags=allow-oom" "purge.lua",
+    CANCEL: "#!lua flags=allow-oom" "accept.lua" "flow.lua" "cancel.lua",
+    RETRY: "#!lua flags=allow-oom" "accept.lua" "flow.lua" "retry.lua",
+    REMOVE: "#!lua flags=allow-oom" "accept.lua" "flow.lua" "remove.lua",
+    PURGE: "#!lua flags=allow-oom" "accept.lua" "flow.lua" "purge.lua",
+    BATCH: "#!lua" "accept.lua" "flow.lua" "batch.lua",
+    CANCEL_BATCH: "#!lua flags=allow-oom" "accept.lua" "flow.lua" "cancel-batch.lua",
     SENT: "#!lua flags=allow-oom" "sent.lua",
     CRON: "#!lua" "cron.lua",
     FIRE: "#!lua flags=allow-oom" "accept.lua" "fire.lua",

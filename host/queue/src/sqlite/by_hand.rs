@@ -7,6 +7,7 @@ use super::inspect::BY_ID;
 use super::limits::QUEUE;
 use super::queue::Queues;
 use crate::broker::Cancelled;
+use crate::flow::Ending;
 use crate::job::{JobId, State};
 use crate::policy::KEEP_CANCELLED;
 
@@ -67,7 +68,7 @@ pub(super) fn remove(queues: &mut Queues<'_>, ids: &[JobId]) -> Result<Vec<bool>
     Ok(removed)
 }
 
-/// Nobody's turn is passed on: all of them go.
+/// Nobody's turn is passed on: all of them go, and the callbacks of batches that end by it too.
 pub(super) fn purge(queues: &mut Queues<'_>, name: &str) -> Result<u64> {
     let file = queues.file;
     file.execute(
@@ -78,12 +79,27 @@ pub(super) fn purge(queues: &mut Queues<'_>, name: &str) -> Result<u64> {
         [name],
     )?;
     file.execute("UPDATE usage SET again_at = NULL WHERE queue = ?1 AND name <> ?2", [name, QUEUE])?;
-    // One state at a time: each then finds its jobs by an index of its own.
     let mut removed = 0;
-    for which in ["state = 'scheduled'", "state = 'queued' AND held IS NULL", "held IS NOT NULL"] {
-        removed += file.execute(&format!("DELETE FROM jobs WHERE queue = ?1 AND {which}"), [name])?;
+    loop {
+        let of_batches: Vec<String> = file
+            .prepare_cached(
+                "SELECT batch FROM jobs WHERE queue = ?1 AND batch IS NOT NULL AND state IN ('scheduled', 'queued')
+                 ORDER BY held IS NOT NULL, state, iif(state = 'queued', -priority, run_at),
+                     iif(state = 'queued', place, 0), id",
+            )?
+            .query_map([name], |row| row.get(0))?
+            .collect::<Result<_>>()?;
+        // One state at a time: each then finds its jobs by an index of its own.
+        for which in ["state = 'scheduled'", "state = 'queued' AND held IS NULL", "held IS NOT NULL"] {
+            removed += file.execute(&format!("DELETE FROM jobs WHERE queue = ?1 AND {which}"), [name])?;
+        }
+        if of_batches.is_empty() {
+            return Ok(removed as u64);
+        }
+        for batch in of_batches {
+            queues.of(name)?.member_ended(Some(&batch), Ending::Removed)?;
+        }
     }
-    Ok(removed as u64)
 }
 
 /// The job that an id means, with its queue.

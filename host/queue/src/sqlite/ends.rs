@@ -6,6 +6,8 @@ use rusqlite::{Result, Row};
 
 use super::queue::Queue;
 use super::uniques::TIME;
+use crate::clock::Timestamp;
+use crate::flow::Ending;
 use crate::job::{JobId, State};
 
 /// What has to be known of a job that leaves: a row of [`LEAVING`].
@@ -18,13 +20,14 @@ pub(super) struct Leaving {
     held: Option<String>,
     unique_key: Option<String>,
     unique_scope: Option<String>,
+    pub(super) batch: Option<String>,
+    pub(super) enqueued_at: Timestamp,
     /// Of its payload and history.
     bytes: i64,
 }
 
 /// What [`Leaving::read`] reads, of `jobs`.
-pub(super) const LEAVING: &str =
-    "job, id, state, task, key, held, unique_key, unique_scope, payload_bytes + length(history) AS bytes";
+pub(super) const LEAVING: &str = "job, id, state, task, key, held, unique_key, unique_scope, batch, enqueued_at, payload_bytes + length(history) AS bytes";
 
 impl Leaving {
     pub(super) fn read(row: &Row<'_>) -> Result<Self> {
@@ -37,12 +40,19 @@ impl Leaving {
             held: row.get("held")?,
             unique_key: row.get("unique_key")?,
             unique_scope: row.get("unique_scope")?,
+            batch: row.get("batch")?,
+            enqueued_at: row.get("enqueued_at")?,
             bytes: row.get("bytes")?,
         })
     }
 }
 
 impl Queue<'_> {
+    /// A job that leaves, as it stands now.
+    pub(super) fn leaving(&self, job: i64) -> Result<Leaving> {
+        self.file.prepare_cached(&format!("SELECT {LEAVING} FROM jobs WHERE job = ?1"))?.query_row([job], Leaving::read)
+    }
+
     /// Ends a job that is scheduled or queued, without a run.
     pub(super) fn end_unrun(&mut self, job: &Leaving, state: State, keep: Duration) -> Result<()> {
         self.file
@@ -51,10 +61,13 @@ impl Queue<'_> {
             )?
             .execute((job.job, state, self.now, self.now.after(keep)))?;
         self.leave(job)?;
-        if job.unique_scope.as_deref() == Some(TIME) {
-            return Ok(());
+        if job.unique_scope.as_deref() != Some(TIME) {
+            self.let_go(&job.id, job.unique_key.as_deref())?;
         }
-        self.let_go(&job.id, job.unique_key.as_deref())
+        match Ending::of(state) {
+            Some(ending) => self.member_ended(job.batch.as_deref(), ending),
+            None => Ok(()),
+        }
     }
 
     /// Forgets a job that does not run. What it still holds of a unique key it goes on holding.
@@ -66,12 +79,15 @@ impl Queue<'_> {
     /// Forgets a job that does not run, because a person wants it; its unique key is free.
     pub(super) fn remove(&mut self, job: &Leaving) -> Result<()> {
         self.forget(job)?;
-        self.let_go(&job.id, job.unique_key.as_deref())
+        self.let_go(&job.id, job.unique_key.as_deref())?;
+        // One that had ended was counted when it did.
+        if job.state.is_terminal() { Ok(()) } else { self.member_ended(job.batch.as_deref(), Ending::Removed) }
     }
 
-    /// A dead job runs again.
+    /// A job that has ended runs again.
     pub(super) fn revive(&mut self, job: &Leaving) -> Result<()> {
         self.leave(job)?;
+        self.rejoin(job)?;
         match &job.unique_key {
             Some(unique_key) if job.unique_scope.as_deref() != Some(TIME) => self.take_unique_back(&job.id, unique_key),
             _ => Ok(()),

@@ -2,7 +2,6 @@
 
 use rusqlite::{Result, Row, named_params};
 
-use super::ends::{LEAVING, Leaving};
 use super::limits::{QUEUE, Room};
 use super::queue::{Queue, Queues};
 use super::reaping::bury_unreadable;
@@ -157,11 +156,7 @@ fn start(queue: &mut Queue<'_>, filling: &mut Filling<'_>, candidate: &Candidate
     let names = queue.limits_of(&candidate.task, candidate.key.as_deref())?;
     let limit = held_by(queue, &names)?;
     if candidate.starts == 0 && candidate.start_by.is_some_and(|at| at <= queue.now) {
-        let job = queue
-            .file
-            .prepare_cached(&format!("SELECT {LEAVING} FROM jobs WHERE job = ?1"))?
-            .query_row([candidate.job], Leaving::read)?;
-        queue.end_unrun(&job, State::Expired, KEEP_EXPIRED)?;
+        queue.end_unrun(&queue.leaving(candidate.job)?, State::Expired, KEEP_EXPIRED)?;
         return Ok(Start::NotNow);
     }
     if let Some((name, next)) = limit {

@@ -6,13 +6,17 @@
 //! * `verbs`, `leasing`, `reaping`, `promoting`: the verbs of [`Broker`], each as one transaction
 //! * `inspect`, `by_hand`, `control`: what people ask, do by hand, and set
 //! * `queue`: a queue within one call; what can be done to it is in `turns` (places and fairness), `limits` and `holding`
-//!   (what holds jobs back), `uniques` (unique keys) and `ends` (how jobs leave)
+//!   (what holds jobs back), `uniques` (unique keys), `accepting` and `ends` (how jobs come
+//!   and leave)
 //! * `cron`: periodic jobs
+//! * `batches`, `flows`: batches, and what becomes of them and of chains when a job ends
 //! * `fleet`, `checkup`: who works, and what a person should know of the file
 //! * `waiting`: how an idle worker waits
 //! * `record`: a row, read as a job
 //! * `errors`: what SQLite says, in a sentence
 
+mod accepting;
+mod batches;
 mod by_hand;
 mod checkup;
 mod control;
@@ -21,6 +25,7 @@ mod ends;
 mod errors;
 mod file;
 mod fleet;
+mod flows;
 mod holding;
 mod inspect;
 mod leasing;

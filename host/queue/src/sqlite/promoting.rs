@@ -26,6 +26,7 @@ pub(super) fn promote(queues: &mut Queues<'_>, names: &[String], retention: &Ret
         promoted.moved += queue_up_due(queue)?;
         let_back_due(queue)?;
         forget_ended(queue)?;
+        queue.forget_ended_batches(PROMOTED_AT_ONCE)?;
         forget_dead(queue, retention)?;
         queue.forget_passed_uniques(PROMOTED_AT_ONCE)?;
         queue.forget_unused_limits()?;

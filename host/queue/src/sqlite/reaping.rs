@@ -7,6 +7,7 @@ use super::leasing::Filling;
 use super::queue::{Queue, Queues};
 use super::record::{JOB, job};
 use crate::clock::Timestamp;
+use crate::flow::Ending;
 use crate::lease::{Beat, Extended, Lease, LeaseRef, LeaseRequest, Vanished};
 
 pub(super) fn reap(queues: &mut Queues<'_>, request: &LeaseRequest) -> Result<Vec<Lease>> {
@@ -54,10 +55,10 @@ fn reap_from(queue: &mut Queue<'_>, filling: &mut Filling<'_>) -> Result<()> {
 /// A running job whose record cannot be read must not block its queue: it is dead, where a person sees it.
 pub(super) fn bury_unreadable(queue: &mut Queue<'_>, key: i64, reason: &str) -> Result<()> {
     tracing::error!(key, reason, "a job's record cannot be read; it is dead now");
-    let (bytes, counted): (i64, Option<String>) = queue
+    let (bytes, counted, batch): (i64, Option<String>, Option<String>) = queue
         .file
-        .prepare_cached("SELECT payload_bytes + length(history), counted FROM jobs WHERE job = ?1")?
-        .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        .prepare_cached("SELECT payload_bytes + length(history), counted, batch FROM jobs WHERE job = ?1")?
+        .query_row([key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     queue
         .file
         .prepare_cached(
@@ -66,6 +67,7 @@ pub(super) fn bury_unreadable(queue: &mut Queue<'_>, key: i64, reason: &str) -> 
         )?
         .execute((key, queue.now, OutcomeKind::Rejected.as_str()))?;
     queue.count_dead(bytes);
+    queue.member_ended(batch.as_deref(), Ending::Dead)?;
     queue.end_under(counted.as_deref().unwrap_or_default())
 }
 

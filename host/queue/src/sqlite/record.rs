@@ -3,6 +3,7 @@
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Result, Row};
 
+use crate::chain;
 use crate::clock::Timestamp;
 use crate::history::History;
 use crate::job::{Job, JobId, JobOptions, JobView, State};
@@ -40,13 +41,14 @@ pub(super) fn job(row: &Row<'_>) -> Result<(i64, std::result::Result<Job, String
 /// What [`view`] reads, of `jobs`.
 pub(super) const VIEW: &str = "id, task, queue, state, priority, enqueued_at, run_at, finished_at, payload_bytes, \
                                options, starts, key, unique_key, start_by, held, progress, cancel, history, \
-                               length(reply) AS reply_bytes";
+                               batch, then_links, length(reply) AS reply_bytes";
 
 /// The view of a row.
 pub(super) fn view(row: &Row<'_>) -> Result<JobView> {
     let options: String = row.get("options")?;
     let options: JobOptions = serde_json::from_str(&options).unwrap_or_default();
     let state: State = row.get("state")?;
+    let then: String = row.get("then_links")?;
     Ok(JobView {
         id: row.get("id")?,
         task: row.get("task")?,
@@ -67,6 +69,8 @@ pub(super) fn view(row: &Row<'_>) -> Result<JobView> {
         cancelling: state == State::Running && row.get("cancel")?,
         attempts: history(row)?.into_attempts(),
         result_bytes: row.get::<_, Option<i64>>("reply_bytes")?.map(i64::unsigned_abs),
+        batch: row.get("batch")?,
+        then: chain::decode(&then),
     })
 }
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 use rusqlite::{OptionalExtension, Result, named_params};
 
 use super::queue::Queues;
-use super::uniques::{TIME, scope_word};
+use super::uniques::TIME;
 use crate::broker::{Enqueued, Note, Settle, Settled};
 use crate::clock::Timestamp;
 use crate::fingerprint::fingerprint;
+use crate::flow::Ending;
 use crate::job::{NewJob, State};
 use crate::policy::{KEEP_CANCELLED, Settlement};
 
@@ -18,46 +19,7 @@ pub(super) fn enqueue(queues: &mut Queues<'_>, jobs: &[NewJob]) -> Result<Vec<En
 
 /// Accepts one job, unless one with its id is there already, or another holds its unique key.
 pub(super) fn accept(queues: &mut Queues<'_>, job: &NewJob) -> Result<Enqueued> {
-    let (file, now) = (queues.file, queues.now);
-    let queue = queues.of(&job.queue)?;
-    // Whatever becomes of the job, the queue is known from now on.
-    queue.row_mut();
-    let none = |id| Ok(Enqueued { id, created: false });
-    let mut exists = file.prepare_cached("SELECT EXISTS (SELECT 1 FROM jobs WHERE id = ?1 AND queue = ?2)")?;
-    if exists.query_row((&job.id, &job.queue), |row| row.get(0))? {
-        return none(job.id.clone());
-    }
-    if let Some(unique) = &job.unique {
-        if let Some(holder) = queue.holder(&unique.key)? {
-            return none(holder);
-        }
-        queue.take_unique(&job.id, unique)?;
-    }
-    let run_at = job.run_at.unwrap_or(now).max(now);
-    let later = run_at > now;
-    // One that is scheduled takes its place when it is promoted.
-    let place = if later { 0 } else { queue.place(job.options.priority, job.key.as_deref())? };
-    queue.wake = true;
-    let mut insert = file.prepare_cached(
-        "INSERT INTO jobs (id, queue, task, state, priority, place, options, payload_bytes, enqueued_at, run_at, key,
-             unique_key, unique_scope, start_by)
-         VALUES (:id, :queue, :task, :state, :priority, :place, :options, :bytes, :now, :run_at, :key,
-             :unique_key, :unique_scope, :start_by)",
-    )?;
-    insert.execute(named_params! {
-        ":id": job.id, ":queue": job.queue, ":task": job.task,
-        ":state": if later { State::Scheduled } else { State::Queued },
-        ":priority": job.options.priority, ":place": place,
-        // A struct of numbers always serialises.
-        ":options": serde_json::to_string(&job.options).unwrap_or_default(),
-        ":bytes": job.payload.len() as i64, ":now": now, ":run_at": run_at, ":key": job.key,
-        ":unique_key": job.unique.as_ref().map(|unique| &unique.key),
-        ":unique_scope": job.unique.as_ref().map(|unique| scope_word(unique.scope)),
-        ":start_by": job.expires_at.map(|at| at.max(Timestamp(0))),
-    })?;
-    file.prepare_cached("INSERT INTO payloads (job, bytes) VALUES (?1, ?2)")?
-        .execute((file.last_insert_rowid(), &job.payload))?;
-    Ok(Enqueued { id: job.id.clone(), created: true })
+    queues.of(&job.queue)?.accept(job, None)
 }
 
 /// What has to be known of a job that is settled.
@@ -70,11 +32,14 @@ struct Running {
     cancel: bool,
     counted: Option<String>,
     payload_bytes: i64,
+    batch: Option<String>,
+    then: String,
 }
 
 pub(super) fn settle(queues: &mut Queues<'_>, settlements: &[Settle]) -> Result<Vec<Settled>> {
     let mut find = queues.file.prepare_cached(
-        "SELECT job, priority, key, unique_key, unique_scope, cancel, counted, payload_bytes FROM jobs
+        "SELECT job, priority, key, unique_key, unique_scope, cancel, counted, payload_bytes, batch,
+             then_links FROM jobs
          WHERE id = ?1 AND queue = ?2 AND token = ?3 AND state = 'running'",
     )?;
     let mut ended = Vec::new();
@@ -92,6 +57,8 @@ pub(super) fn settle(queues: &mut Queues<'_>, settlements: &[Settle]) -> Result<
                     cancel: row.get(5)?,
                     counted: row.get(6)?,
                     payload_bytes: row.get(7)?,
+                    batch: row.get(8)?,
+                    then: row.get(9)?,
                 })
             })
             .optional()?;
@@ -128,7 +95,7 @@ fn move_on(queues: &mut Queues<'_>, settle: &Settle, job: &Running) -> Result<()
     }
     if to.state == State::Succeeded && to.expires_at == Some(now) {
         file.prepare_cached("DELETE FROM jobs WHERE job = ?1")?.execute([job.job])?;
-        return Ok(());
+        return queue.flow_on(job.batch.as_deref(), &job.then, Ending::Succeeded, to.reply);
     }
     let history = settle.history.encode();
     if to.state == State::Dead {
@@ -144,16 +111,18 @@ fn move_on(queues: &mut Queues<'_>, settle: &Settle, job: &Running) -> Result<()
              lease_until = NULL, cancel = 0, counted = NULL
          WHERE job = :job",
     )?;
-    update
-        .execute(named_params! {
+    update.execute(named_params! {
             ":job": job.job, ":state": to.state, ":place": place, ":run_at": to.run_at,
             ":finished_at": to.state.is_terminal().then_some(now), ":expires_at": to.expires_at, ":reply": to.reply,
             ":starts": settle.counters.starts, ":failures": settle.counters.failures,
             ":waits": settle.counters.waits, ":lost": settle.counters.lost, ":history": history,
             ":outcome": settle.outcome.as_str(),
             ":fingerprint": if to.state == State::Dead { fingerprint(&settle.history) } else { String::new() },
-        })
-        .map(drop)
+    })?;
+    match Ending::of(to.state) {
+        Some(ending) => queue.flow_on(job.batch.as_deref(), &job.then, ending, to.reply),
+        None => Ok(()),
+    }
 }
 
 /// Where a settlement sends a job.

@@ -17,6 +17,23 @@ use rand::{RngExt, SeedableRng};
 
 use crate::subject::{Subject, attempt, id};
 
+/// Calls one verb on both sides, and compares what they answer.
+macro_rules! both {
+    ($history:ident, $broker:ident => $call:expr) => {{
+        let left = {
+            let $broker = &$history.left.broker;
+            $call.await
+        };
+        let right = {
+            let $broker = &$history.right.broker;
+            $call.await
+        };
+        $history.same(&left.unwrap(), &right.unwrap())
+    }};
+}
+
+mod batches;
+
 const QUEUES: [&str; 3] = ["default", "bulk", "mail"];
 
 /// Few, so that histories meet the same job again and again.
@@ -45,25 +62,11 @@ struct History<'a> {
     step: String,
 }
 
-/// Calls one verb on both sides, and compares what they answer.
-macro_rules! both {
-    ($history:ident, $broker:ident => $call:expr) => {{
-        let left = {
-            let $broker = &$history.left.broker;
-            $call.await
-        };
-        let right = {
-            let $broker = &$history.right.broker;
-            $call.await
-        };
-        $history.same(&left.unwrap(), &right.unwrap())
-    }};
-}
-
 impl History<'_> {
     async fn step(&mut self, number: u64) {
         match self.random.random_range(0..100) {
-            0..20 => self.enqueue(number).await,
+            0..16 => self.enqueue(number).await,
+            16..20 => self.enqueue_batch().await,
             20..38 => self.lease().await,
             38..60 => self.settle().await,
             60..65 => self.extend().await,
@@ -72,6 +75,7 @@ impl History<'_> {
             79..85 => self.by_hand().await,
             85..91 => self.rule().await,
             91..93 => self.note().await,
+            93 => self.cancel_batch().await,
             _ => self.advance(),
         }
         self.observe().await;
@@ -275,6 +279,7 @@ impl History<'_> {
             limit: self.random.random_range(0..20),
         };
         both!(self, broker => broker.jobs(&filter));
+        self.observe_batches().await;
         let one = self.id();
         let any = jobs.choose(&mut self.random).map_or_else(|| self.id(), |job| job.id.clone());
         for id in [&one, &any] {
@@ -328,6 +333,8 @@ impl History<'_> {
                 job.expires_at = self.random.random_bool(0.2).then_some(expires_at);
                 job.key = self.random.random_bool(0.6).then(|| self.key().to_owned());
                 job.unique = self.random.random_bool(0.3).then(|| self.unique());
+                job.then = self.links();
+                job.then.retain(|link| link.id != job.id);
                 job
             })
             .collect()

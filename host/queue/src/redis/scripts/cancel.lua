@@ -15,8 +15,7 @@ for i = 3, #ARGV do
     end_unrun(id, job, 'cancelled', tonumber(ARGV[2]))
     answer = 1
   elseif job.state == 'running' then
-    redis.call('HSET', record(id), 'cancel', '1')
-    redis.call('PUBLISH', K.cancel, id .. ' ' .. redis.call('HGET', record(id), 'token'))
+    ask_to_end(id)
     answer = 2
   end
   reply[#reply + 1] = answer

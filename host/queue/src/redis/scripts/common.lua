@@ -258,7 +258,11 @@ end
 -- Ends ----------------------------------------------------------------------------------------------------------------
 
 -- What has to be known of a job that leaves the queue.
-local LEAVING = { 'state', 'task', 'key', 'held', 'unique', 'scope', 'start_by' }
+local LEAVING = { 'state', 'task', 'key', 'held', 'unique', 'scope', 'start_by', 'flow' }
+
+-- A job that is part of something has ended: flow.lua says what becomes of that, and stands before each script in which
+-- jobs end.
+local ended
 
 local function leaving(id)
   local job, fields = redis.pcall('HMGET', record(id), unpack(LEAVING)), {}
@@ -296,6 +300,13 @@ local function end_unrun(id, job, state, keep)
   redis.call('HSET', record(id), 'state', state, 'finished', text(now))
   redis.call('HDEL', record(id), 'held')
   redis.call('ZADD', K[state], text(now + keep), id)
+  if job.flow then ended(job.flow, state) end
+end
+
+-- Tells the worker of a running job to end it.
+local function ask_to_end(id)
+  redis.call('HSET', record(id), 'cancel', '1')
+  redis.call('PUBLISH', K.cancel, id .. ' ' .. redis.call('HGET', record(id), 'token'))
 end
 
 -- Counts the bytes of a dead job, or with -1 takes them off again.
@@ -306,7 +317,8 @@ end
 
 -- Forgets a job that does not run.
 local function forget(id, job)
-  if job.state == 'scheduled' or job.state == 'queued' then
+  local waits = job.state == 'scheduled' or job.state == 'queued'
+  if waits then
     leave(id, job)
   elseif job.state then
     if job.state == 'dead' then count_dead(id, -1) end
@@ -314,4 +326,5 @@ local function forget(id, job)
   end
   let_go(id, job.unique)
   redis.call('UNLINK', record(id))
+  if waits and job.flow then ended(job.flow, 'removed') end
 end

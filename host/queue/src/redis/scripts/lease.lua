@@ -73,7 +73,12 @@ while #running / 2 < max and looked_at < LOOKED_AT and not more do
         if job[16] == 'queued' then let_go(id, job[15]) end
         if is_fair() then
           local priority = tonumber(job[7]) or 0
-          turns[priority] = math.max(turns[priority] or 0, tonumber(score) + priority * PRIORITY_STEP)
+          local turn = tonumber(score) + priority * PRIORITY_STEP
+          -- Known at once: a callback may take its place meanwhile.
+          if turn > leased_turn(priority) then
+            turns[priority] = turn
+            turn_of[priority] = turn
+          end
         end
         reply[#reply + 1] = {
           id, token + count, starts, job[2] or '', payload, job[4] or '', job[5] or '', job[6] or job[5] or '',
@@ -96,7 +101,7 @@ if limited and rule('queue') then
 end
 keep_counts()
 for priority, turn in pairs(turns) do
-  if turn > leased_turn(priority) then redis.call('HSET', K.fair, text(priority), text(turn)) end
+  redis.call('HSET', K.fair, text(priority), text(turn))
 end
 reply[2] = (more or looked_at >= LOOKED_AT or count == tonumber(ARGV[2])) and 1 or 0
 reply[3] = bytes

@@ -57,6 +57,15 @@ for _, state in ipairs({ 'succeeded', 'cancelled', 'expired' }) do
   end
 end
 
+-- Batches that ended long enough ago; their jobs go in their own time.
+local over = due(K['batches-ended'])
+more = more or #over == max
+for _, batch in ipairs(over) do
+  redis.call('UNLINK', batch_key(batch), K['batch-jobs:' .. batch])
+  redis.call('ZREM', K.batches, batch)
+  redis.call('ZREM', K['batches-ended'], batch)
+end
+
 -- Forgets a dead job; a unique key that it holds for a time it goes on holding, for no person wanted it gone.
 local function forget_dead(id)
   local job = leaving(id)

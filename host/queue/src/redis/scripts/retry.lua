@@ -8,7 +8,7 @@ local FROM = { dead = true, cancelled = true, expired = true }
 local reply, entries = {}, {}
 for i = 2, #ARGV do
   local id = ARGV[i]
-  local job = redis.call('HMGET', record(id), 'state', 'priority', 'key', 'unique', 'scope')
+  local job = redis.call('HMGET', record(id), 'state', 'priority', 'key', 'unique', 'scope', 'flow')
   local state = job[1]
   if state and FROM[state] then
     if state == 'dead' then count_dead(id, -1) end
@@ -22,6 +22,7 @@ for i = 2, #ARGV do
       if ends <= now then let_go(redis.call('HGET', K.unique, job[4]), job[4]) end
       redis.call('HSETNX', K.unique, job[4], id)
     end
+    if job[6] then rejoin(id, job[6], state) end
     entries[#entries + 1] = place(tonumber(job[2]) or 0, job[3])
     entries[#entries + 1] = id
   end

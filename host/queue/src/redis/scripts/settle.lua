@@ -7,7 +7,8 @@
 --          reply · starts · failures · waits · lost · outcome · fingerprint of the error · history · how many jobs come
 --          with it, then seven for each of these: its queue ('' = this one) · the six texts of the job (accept.lua)
 -- Returns  for each settlement 1 if it was carried out, 0 if the lease was no longer the caller's
--- States   running → succeeded, scheduled, queued, dead, cancelled; of the jobs that come with it (none) → queued, scheduled
+-- States   running → succeeded, scheduled, queued, dead, cancelled; of the jobs that come with it, and of
+--          those that follow (none) → queued, scheduled
 local FIELDS, KEEP_CANCELLED = 13, tonumber(ARGV[2])
 local gone, entries, reply = {}, {}, {}
 local function enter(index, score, id)
@@ -35,7 +36,8 @@ while i <= #ARGV do
   local id, verb, span = ARGV[i], ARGV[i + 2], tonumber(ARGV[i + 3])
   local key = record(id)
   jobs = tonumber(ARGV[i + 12])
-  local job = redis.pcall('HMGET', key, 'token', 'cancel', 'counted', 'unique', 'scope', 'priority', 'key', 'score', 'start_by')
+  local job = redis.pcall('HMGET', key, 'token', 'cancel', 'counted', 'unique', 'scope', 'priority', 'key', 'score', 'start_by',
+    'flow')
   if job[1] ~= ARGV[i + 1] then
     reply[#reply + 1] = 0
   else
@@ -81,6 +83,7 @@ while i <= #ARGV do
       if job[2] or job[3] then redis.call('HDEL', key, 'cancel', 'counted') end
       if state == 'dead' then count_dead(id, 1) end
     end
+    if job[10] and state ~= 'scheduled' and state ~= 'queued' then ended(job[10], state, ARGV[i + 4]) end
   end
   i = i + FIELDS + 7 * jobs
 end

@@ -1,5 +1,5 @@
 -- The embedded broker's file, from version 1 to version 2: keys, unique jobs, expiry, limits, fairness, requests to
--- cancel, progress and logs, periodic jobs, workers.
+-- cancel, progress and logs, periodic jobs, chains and batches, workers.
 
 ALTER TABLE queues ADD COLUMN fair_since INTEGER;                    -- since which turn it is fair; absent: it is not
 ALTER TABLE queues ADD COLUMN dead_bytes INTEGER NOT NULL DEFAULT 0; -- payloads and histories of its dead jobs
@@ -18,6 +18,8 @@ ALTER TABLE jobs ADD COLUMN cancel INTEGER NOT NULL DEFAULT 0;       -- whether 
 ALTER TABLE jobs ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN progress REAL;
 ALTER TABLE jobs ADD COLUMN fingerprint TEXT NOT NULL DEFAULT '';    -- of the error it died of
+ALTER TABLE jobs ADD COLUMN batch TEXT;                              -- which one it belongs to
+ALTER TABLE jobs ADD COLUMN then_links TEXT NOT NULL DEFAULT '';     -- what is to follow it, a line of JSON each
 -- Last again, so that reading the others never walks over it.
 ALTER TABLE jobs RENAME COLUMN reply TO reply_in_version_1;
 ALTER TABLE jobs ADD COLUMN reply BLOB;
@@ -87,6 +89,32 @@ CREATE TABLE crons (
     kept    BLOB NOT NULL                  -- all that is known of it, as JSON
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX cron_due ON crons (queue, next_at) WHERE next_at IS NOT NULL;
+
+-- Batches. Their members are counted; which jobs they are, the jobs say.
+CREATE TABLE batches (
+    batch       INTEGER PRIMARY KEY,
+    id          TEXT NOT NULL,
+    queue       TEXT NOT NULL,
+    parent      TEXT,                      -- the batch it stands in
+    state       TEXT NOT NULL,             -- open, finished, cancelled
+    total       INTEGER NOT NULL,
+    pending     INTEGER NOT NULL,
+    succeeded   INTEGER NOT NULL DEFAULT 0,
+    dead        INTEGER NOT NULL DEFAULT 0,
+    cancelled   INTEGER NOT NULL DEFAULT 0,
+    expired     INTEGER NOT NULL DEFAULT 0,
+    removed     INTEGER NOT NULL DEFAULT 0,
+    callback    TEXT NOT NULL,             -- it and what is to follow it, a line of JSON each; empty: there is none
+    tail        TEXT NOT NULL,             -- the end of the callback's payload
+    called      INTEGER NOT NULL DEFAULT 0, -- whether the callback was enqueued
+    enqueued_at INTEGER NOT NULL,
+    finished_at INTEGER,
+    UNIQUE (id, queue)
+) STRICT;
+CREATE INDEX nested_batches ON batches (queue, parent, batch) WHERE parent IS NOT NULL;
+CREATE INDEX newest_batches ON batches (enqueued_at, id) WHERE parent IS NULL;
+CREATE INDEX ended_batches ON batches (queue, finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX in_batch ON jobs (queue, batch, job) WHERE batch IS NOT NULL;
 
 -- A held job waits apart from the queue, so that it is in nobody's way. In a fair queue several jobs have one place.
 DROP INDEX queued;

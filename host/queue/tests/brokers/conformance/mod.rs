@@ -6,6 +6,7 @@ mod enqueueing;
 mod expiry;
 mod fairness;
 mod fleet;
+mod flows;
 mod inspecting;
 mod leasing;
 mod limits;
@@ -128,6 +129,21 @@ macro_rules! suite {
                     a_removed_one_is_gone_and_its_jobs_stay,
                     one_that_cannot_be_or_is_elsewhere_is_refused,
                     a_wait_ends_when_one_is_added_that_is_due_soon,
+                }
+                flows: {
+                    a_chain_passes_each_reply_on_and_is_enqueued_one_by_one,
+                    a_chain_that_breaks_goes_no_further_until_it_is_retried,
+                    a_chain_or_batch_that_cannot_be_is_refused_and_nothing_is_enqueued,
+                    a_batch_calls_back_once_all_have_ended_in_whichever_way,
+                    a_callback_is_told_the_counts_and_what_it_was_given,
+                    a_batch_is_there_once_and_whole_or_not_at_all,
+                    a_chain_is_one_member_and_ends_with_its_last_job_or_the_first_that_fails,
+                    a_nested_batch_is_one_member_of_its_parent,
+                    a_batch_waits_again_for_a_member_that_is_retried_while_it_is_open,
+                    a_cancelled_batch_enqueues_nothing_more,
+                    a_purge_takes_batches_and_callbacks_along,
+                    a_batch_is_kept_for_a_day_and_batches_are_listed_newest_first,
+                    ten_thousand_members_are_accepted_and_cancelled,
                 }
                 inspecting: {
                     a_job_is_shown_as_it_stands,
