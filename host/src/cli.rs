@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::telemetry;
 
 mod act;
+mod batch;
 mod build;
 mod cancel;
 mod compile_module;
@@ -99,6 +100,7 @@ enum Verb {
     Dev(dev::Args),
     Worker(worker::Args),
     Enqueue(Box<enqueue::Args>),
+    Batch(batch::Args),
     Job(job::Args),
     Dead(dead::Args),
     Queue(queue::Args),
@@ -211,6 +213,7 @@ fn run(Cli { common, verb }: Cli) -> anyhow::Result<ExitCode> {
         Verb::Dev(args) => dev::run(&session()?, &args),
         Verb::Worker(args) => worker::run(&session()?, &args),
         Verb::Enqueue(args) => enqueue::run(&session()?, *args),
+        Verb::Batch(args) => batch::run(&session()?, args),
         Verb::Job(args) => job::run(&session()?, args),
         Verb::Dead(args) => dead::run(&session()?, args),
         Verb::Queue(args) => queue::run(&session()?, args),

@@ -4,16 +4,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use afresh_queue::{Client, Enqueued, JobId, NewJob};
+use afresh_queue::{Client, Enqueued, JobId, Link, NewJob};
 use clap::Args as ClapArgs;
 use serde::Serialize;
 
+pub(super) use self::lines::{object, read_job};
 use self::wait::FOR_EVER;
-use self::wishes::Wishes;
+pub(super) use self::wishes::Wishes;
 use super::handle::Handle;
 use super::payload::Payload;
 use super::{Session, Usage, block_on};
 
+mod follows;
 mod lines;
 mod wait;
 mod wishes;
@@ -28,6 +30,7 @@ Examples:
   afresh enqueue index --unique-key i --unique-while queued    or until it has started
   afresh enqueue digest --unique-key ann --unique-for 1d       one a day
   afresh enqueue alarm 'door open' --expires-in 5m             of no use later
+  afresh enqueue fetch URL --then resize --then store          each gets the reply of the one before
   afresh enqueue --jsonl jobs.jsonl                            {\"task\": …, \"payload\": …, \"key\": …}")]
 pub(super) struct Args {
     /// The task to run
@@ -39,6 +42,10 @@ pub(super) struct Args {
     /// Take the payload from a file, or with - from standard input
     #[arg(long, value_name = "FILE|-")]
     file: Option<PathBuf>,
+    /// What follows when the job has succeeded: this task gets its reply. Again for one that follows that; their ids are
+    /// the job's with .then1, .then2 and so on
+    #[arg(long, value_name = "TASK", conflicts_with = "wait")]
+    then: Vec<String>,
     #[command(flatten)]
     wishes: Wishes,
     /// Wait until the job has ended, then print its reply; exit code 1 if it did not succeed. Meanwhile its progress and its
@@ -51,7 +58,7 @@ pub(super) struct Args {
     /// Enqueue one job for each line of a file, or with - of standard input: {"task": …, "payload": …} and the names
     /// of the flags; a payload that is no string is handed over as JSON. Other flags hold for every line that says
     /// nothing else
-    #[arg(long, value_name = "FILE|-", conflicts_with_all = ["task", "payload", "file", "id", "wait"])]
+    #[arg(long, value_name = "FILE|-", conflicts_with_all = ["task", "payload", "file", "id", "then", "wait"])]
     jsonl: Option<PathBuf>,
 }
 
@@ -86,6 +93,9 @@ pub(super) fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
 fn one(session: &Session, task: &str, args: &Args) -> anyhow::Result<ExitCode> {
     let wished = args.wishes.check().and_then(|()| args.wishes.job(NewJob::new(task, "")));
     let mut job = wished.map_err(Usage)?;
+    for (place, task) in args.then.iter().enumerate() {
+        job.then.push(Link::new(follows::id(&job.id, place).map_err(Usage)?, task));
+    }
     // Checked before the payload is read: what is wrong here is how the command was called.
     job.validate(0).map_err(Usage)?;
     job.payload = match (&args.payload, &args.file) {

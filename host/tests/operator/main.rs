@@ -2,11 +2,13 @@
 //!
 //! * `cli`: the program on a broker of its own, and a stand-in for its worker
 //! * `enqueue`, `unique`, `jobs`, `limits`, `cron`, `dead`, `failures`: what the verbs do
+//! * `batch`: chains and batches
 //! * `workers`: who is alive
 //! * `doctor`: what is wrong, and what to do
 //! * `shell`: completions and the manual
 //! * `wrong`: what they say when something is wrong
 
+mod batch;
 mod cli;
 mod cron;
 mod dead;

@@ -13,6 +13,7 @@ use serde::de::{Deserialize as _, IntoDeserializer as _};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::follows;
 use super::wishes::Wishes;
 use super::{Accepted, Session, block_on, client, say_if_there};
 use crate::cli::handle::Handle;
@@ -124,8 +125,27 @@ impl Chunks<'_> {
 /// The job that a line describes.
 fn parse(line: &[u8], defaults: &Wishes) -> Result<NewJob, String> {
     let text = std::str::from_utf8(line).map_err(|_| "it is not UTF-8".to_owned())?;
-    let fields: BTreeMap<String, &RawValue> =
-        serde_json::from_str(text).map_err(|error| format!("it is not a JSON object: {}", placeless(&error)))?;
+    read_fields(object(text)?, defaults)
+}
+
+/// The job that a JSON value describes.
+///
+/// # Errors
+/// A sentence that says what is wrong.
+pub(in crate::cli) fn read_job(written: &RawValue, defaults: &Wishes) -> Result<NewJob, String> {
+    read_fields(object(written.get())?, defaults)
+}
+
+/// The fields of a JSON object.
+///
+/// # Errors
+/// A sentence where it is none.
+pub(in crate::cli) fn object(text: &str) -> Result<BTreeMap<String, &RawValue>, String> {
+    serde_json::from_str(text).map_err(|error| format!("it is not a JSON object: {}", placeless(&error)))
+}
+
+fn read_fields(fields: BTreeMap<String, &RawValue>, defaults: &Wishes) -> Result<NewJob, String> {
+    let mut follow = None;
     let mut task = None;
     let mut payload = Vec::new();
     let mut wishes = Map::new();
@@ -133,6 +153,7 @@ fn parse(line: &[u8], defaults: &Wishes) -> Result<NewJob, String> {
         match name.as_str() {
             "task" => task = Some(serde_json::from_str(value.get()).map_err(|_| "`task` must be a string".to_owned())?),
             "payload" => payload = bytes_of(value),
+            "then" => follow = Some(value),
             _ => {
                 let name = name.replace('_', "-");
                 let value: Value = serde_json::from_str(value.get()).map_err(|error| placeless(&error))?;
@@ -145,7 +166,11 @@ fn parse(line: &[u8], defaults: &Wishes) -> Result<NewJob, String> {
     let task: String = task.ok_or("it names no `task`")?;
     let wishes = Wishes::deserialize(Value::from(wishes).into_deserializer()).map_err(|error| placeless(&error))?;
     wishes.check()?;
-    wishes.or(defaults).job(NewJob::new(task, payload))
+    let mut job = wishes.or(defaults).job(NewJob::new(task, payload))?;
+    if let Some(written) = follow {
+        job.then = follows::read(&job.id, written)?;
+    }
+    Ok(job)
 }
 
 /// A string stands for its text; anything else is handed over as it is written, digit for digit.

@@ -14,7 +14,7 @@ use crate::cli::page::seen_from;
 /// What one job may ask for; everything absent is the task's, then the worker's default.
 #[derive(ClapArgs, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Wishes {
+pub(in crate::cli) struct Wishes {
     /// The queue it goes to [default: default]
     #[arg(long, value_name = "NAME", env = "AFRESH_QUEUE")]
     queue: Option<String>,
@@ -133,6 +133,16 @@ impl Wishes {
                     .to_owned())
             }
         }
+    }
+
+    /// These wishes, for this queue.
+    pub(in crate::cli) fn in_queue(self, queue: &str) -> Self {
+        Self { queue: Some(queue.to_owned()), ..self }
+    }
+
+    /// These wishes, with this id.
+    pub(in crate::cli) fn named(self, id: JobId) -> Self {
+        Self { id: Some(id), ..self }
     }
 
     /// These wishes, and where they say nothing, those.
