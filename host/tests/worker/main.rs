@@ -9,6 +9,7 @@
 //! * `outage`: Redis goes away, comes back, or takes no writes
 //! * `reload`: modules come, change and go while the worker runs
 //! * `refuse`: modules and settings that cannot be
+//! * `flows`: chains and batches
 //! * `walls`: limits, the memory budget, and the terms they come from
 //! * `cancel`: jobs that a person ends
 //! * `poison`: jobs that take their workers down
@@ -25,6 +26,7 @@ mod cron;
 mod enqueue;
 mod expiry;
 mod fleet;
+mod flows;
 mod footprint;
 mod guests;
 mod leave;

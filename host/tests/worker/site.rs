@@ -8,8 +8,8 @@ use std::time::Duration;
 use afresh_harness::worker::Builder;
 use afresh_harness::{RedisServer, SOON, Worker, wait_until};
 use afresh_queue::{
-    Broker, BrokerError, BrokerUrl, Cancelled, Client, Clock, JobFilter, JobId, JobLog, JobOptions, JobView, Limit,
-    NewJob, Scope, State, WorkerView,
+    Batch, BatchView, Broker, BrokerError, BrokerUrl, Cancelled, Client, Clock, JobFilter, JobId, JobLog, JobOptions,
+    JobView, Limit, NewJob, Scope, State, WorkerView,
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -108,6 +108,17 @@ impl Site {
         let client = Client::from_broker(self.broker.clone());
         let enqueued = self.ask(async || client.enqueue_all(jobs.clone()).await);
         enqueued.into_iter().map(|job| job.id).collect()
+    }
+
+    /// Hands a batch over.
+    pub(crate) fn enqueue_batch(&self, batch: &Batch) {
+        let client = Client::from_broker(self.broker.clone());
+        self.ask(async || client.enqueue_batch(batch).await);
+    }
+
+    /// The batch as it is now.
+    pub(crate) fn batch(&self, id: &JobId) -> BatchView {
+        self.ask(async || self.broker.batch(id).await).expect("the batch is kept")
     }
 
     /// Stops a worker between two of its writes: a process that is stopped within a transaction keeps a SQLite file
