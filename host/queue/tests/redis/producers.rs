@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use afresh_harness::RedisServer;
-use afresh_queue::{Broker, Inspect, JobFilter, JobOptions, State, Timestamp};
+use afresh_queue::{Broker, Inspect, JobFilter, JobOptions, Link, State, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{broker, request};
@@ -108,6 +108,22 @@ async fn what_python_asks_for_besides_is_heeded() {
 }
 
 #[tokio::test]
+async fn what_python_wants_to_follow_follows() {
+    let server = RedisServer::start();
+    let broker = broker(&server);
+    let then = json!([
+        { "id": "b", "task": "mail", "priority": 3, "key": "a\"\\é", "max_attempts": 5.0, "memory": 1_u64 << 40 },
+        { "id": "c", "task": "log" },
+    ]);
+    let jobs = json!([{ "id": "a", "task": "mail", "options": { "then": then } }]);
+    assert!(produce(&server, "post", &jobs).status.success());
+    let job = broker.job(&"a".parse().unwrap()).await.unwrap().unwrap();
+    let options = JobOptions { priority: 3, max_attempts: Some(5), memory: Some(1 << 40), ..JobOptions::default() };
+    let second = Link { key: Some("a\"\\é".into()), options, ..Link::new("b".parse().unwrap(), "mail") };
+    assert_eq!(job.then, [second, Link::new("c".parse().unwrap(), "log")]);
+}
+
+#[tokio::test]
 async fn a_malformed_call_is_refused_with_a_sentence_and_enqueues_nothing() {
     let server = RedisServer::start();
     let broker = broker(&server);
@@ -141,6 +157,23 @@ async fn a_malformed_call_is_refused_with_a_sentence_and_enqueues_nothing() {
         ),
         (json!({ "task": "t", "options": { "unique": "queued" } }), "need a `unique_key`"),
         (json!({ "task": "t", "options": { "expires_at": -1 } }), "`expires_at` must be a whole number"),
+        (json!({ "task": "t", "options": { "then": [] } }), "`then` must be an array of 1 to 100 jobs"),
+        (json!({ "task": "t", "options": { "then": { "id": "a", "task": "t" } } }), "`then` must be an array"),
+        (json!({ "task": "t", "options": { "then": ["t"] } }), "job 1 of its option `then`: it must be a JSON object"),
+        (json!({ "task": "t", "options": { "then": [{ "task": "t" }] } }), "it needs an `id` and a `task`"),
+        (json!({ "task": "t", "options": { "then": [{ "id": "a", "task": "../t" }] } }), "its task must be 1 to 128"),
+        (
+            json!({ "task": "t", "options": { "then": [{ "id": "a", "task": "t", "priority": "high" }] } }),
+            "its priority must be from -1000 to 1000",
+        ),
+        (
+            json!({ "task": "t", "options": { "then": [{ "id": "a", "task": "t", "expires_at": 1 }] } }),
+            "`expires_at` is not one of a job that follows",
+        ),
+        (
+            json!({ "id": "a", "task": "t", "options": { "then": [{ "id": "a", "task": "t" }] } }),
+            "the job a comes after itself",
+        ),
     ] {
         let output = produce(&server, "post", &json!([{ "task": "fine" }, job]));
         let said = String::from_utf8_lossy(&output.stderr);
