@@ -12,10 +12,11 @@ use crate::cron::Crons;
 use crate::fleet::Fleet;
 use crate::flow::Flows;
 use crate::history::History;
-use crate::job::{JobId, JobView, NewJob, State};
+use crate::job::{JobId, JobView, NewJob};
 use crate::lease::{Beat, Extended, Lease, LeaseRef, LeaseRequest};
 use crate::log::JobLog;
 use crate::policy::{Counters, Settlement};
+use crate::state::State;
 use afresh_protocol::OutcomeKind;
 
 /// What went wrong on our side of a broker. Each message fits behind "failed to …: ".

@@ -10,7 +10,8 @@ use crate::batch::Batch;
 use crate::broker::{BrokerError, Enqueued};
 use crate::chain::Link;
 use crate::clock::Timestamp;
-use crate::job::{JobId, State};
+use crate::job::JobId;
+use crate::state::State;
 
 /// Accepts, shows and cancels batches. A batch whose members have all ended is kept for a day, as a cancelled job is.
 #[async_trait]

@@ -1,4 +1,4 @@
-//! A job: a request to run a task with a payload. Its options, its states, and the JSON that people and programs see.
+//! A job: a request to run a task with a payload. Its options, and the JSON that people and programs see.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,6 +12,7 @@ use crate::chain::{self, Link};
 use crate::clock::Timestamp;
 use crate::history::{AttemptRecord, History};
 use crate::policy::Counters;
+use crate::state::State;
 use crate::unique::{Unique, check_key};
 
 /// The queue of a job that names none.
@@ -282,67 +283,6 @@ pub struct Job {
     pub counters: Counters,
     /// Its earlier attempts.
     pub history: History,
-}
-
-/// Where a job stands. The drawing is in `docs/queue-protocol.md`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// Waits for its time.
-    Scheduled,
-    /// Waits for a worker.
-    Queued,
-    /// A worker holds its lease.
-    Running,
-    /// Done; its result is kept for a while.
-    Succeeded,
-    /// No more attempts; kept with its history for a person to look at.
-    Dead,
-    /// Cancelled by a person or a program.
-    Cancelled,
-    /// Not started in time.
-    Expired,
-}
-
-impl State {
-    /// Every state, in the order of the docs.
-    pub const ALL: [Self; 7] =
-        [Self::Scheduled, Self::Queued, Self::Running, Self::Succeeded, Self::Dead, Self::Cancelled, Self::Expired];
-
-    /// The word itself.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Scheduled => "scheduled",
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Succeeded => "succeeded",
-            Self::Dead => "dead",
-            Self::Cancelled => "cancelled",
-            Self::Expired => "expired",
-        }
-    }
-
-    /// Whether a job in this state will not run again by itself.
-    pub fn is_terminal(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Dead | Self::Cancelled | Self::Expired)
-    }
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for State {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|state| state.as_str() == word).ok_or_else(|| {
-            let words: Vec<_> = Self::ALL.iter().map(|state| state.as_str()).collect();
-            format!("`{word}` is not a state; the states are {}", words.join(", "))
-        })
-    }
 }
 
 /// A job as people and other programs see it: `job show --json`, the dashboard, the API. A contract.

@@ -1,6 +1,6 @@
 //! Jobs, leases and brokers. Nothing here knows what runs a job: to this crate an outcome is data.
 //!
-//! * [`job`]: a request to run a task, its states, and the JSON that people see
+//! * [`job`], [`state`]: a request to run a task, the JSON that people see, and where it stands
 //! * [`history`]: the bounded record of a job's attempts
 //! * [`fingerprint`]: what failures have in common
 //! * [`lease`]: the right to run a job until an instant, fenced by a token
@@ -40,6 +40,7 @@ pub mod policy;
 pub mod redis;
 pub mod schedule;
 pub mod sqlite;
+pub mod state;
 pub mod unique;
 pub mod url;
 pub mod watch;
@@ -58,11 +59,12 @@ pub use cron::{Cron, CronView, Crons, Missed};
 pub use fleet::{Fleet, RunningJob, WorkerInfo, WorkerView};
 pub use flow::{BatchCancelled, BatchJob, BatchState, BatchView, Flows};
 pub use history::{AttemptRecord, History};
-pub use job::{Job, JobId, JobOptions, JobView, NewJob, State};
+pub use job::{Job, JobId, JobOptions, JobView, NewJob};
 pub use lease::{Beat, Extended, Lease, LeaseRef, LeaseRequest, Vanished};
 pub use log::{JobLog, LoggedLine};
 pub use policy::{Counters, RetryPolicy, Settlement};
 pub use schedule::Schedule;
+pub use state::State;
 pub use unique::{Unique, UniqueScope};
 pub use url::{BrokerUrl, open};
 pub use watch::{Finished, Moment, Watch};

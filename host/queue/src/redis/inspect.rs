@@ -11,9 +11,10 @@ use super::record::{self, VIEW_FIELDS, ViewRow, micros};
 use super::{BATCH, RedisBroker, scripts};
 use crate::broker::{BrokerError, Cancelled, Failures, Inspect, JobFilter, QueueCounts};
 use crate::clock::Timestamp;
-use crate::job::{JobId, JobView, State};
+use crate::job::{JobId, JobView};
 use crate::log::JobLog;
 use crate::policy::KEEP_CANCELLED;
+use crate::state::State;
 
 /// How many ids of an index are read at once by a listing.
 const PAGE: usize = 1_000;

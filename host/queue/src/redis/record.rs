@@ -13,9 +13,10 @@ use crate::chain::{self, Link};
 use crate::clock::Timestamp;
 use crate::fingerprint::fingerprint;
 use crate::history::History;
-use crate::job::{Job, JobId, JobOptions, JobView, NewJob, State, millis};
+use crate::job::{Job, JobId, JobOptions, JobView, NewJob, millis};
 use crate::lease::{Extended, Lease, Vanished};
 use crate::policy::{Counters, KEEP_CANCELLED, Settlement};
+use crate::state::State;
 use crate::unique::UniqueScope;
 
 /// The latest instant Redis can hold exactly in a sorted set (a score is a double): the year 2255.

@@ -7,7 +7,8 @@ use super::uniques::scope_word;
 use crate::broker::Enqueued;
 use crate::chain;
 use crate::clock::Timestamp;
-use crate::job::{JobId, NewJob, State};
+use crate::job::{JobId, NewJob};
+use crate::state::State;
 
 impl Queue<'_> {
     /// Accepts one job, unless one with its id is there already, or another holds its unique key.

@@ -10,8 +10,9 @@ use crate::batch::Batch;
 use crate::broker::{BrokerError, Enqueued};
 use crate::chain;
 use crate::flow::{BatchCancelled, BatchJob, BatchState, BatchView, Flows, Taken};
-use crate::job::{JobId, PAYLOAD_CEILING, State};
+use crate::job::{JobId, PAYLOAD_CEILING};
 use crate::policy::KEEP_CANCELLED;
+use crate::state::State;
 
 #[async_trait]
 impl Flows for SqliteBroker {

@@ -8,8 +8,9 @@ use super::limits::QUEUE;
 use super::queue::Queues;
 use crate::broker::Cancelled;
 use crate::flow::Ending;
-use crate::job::{JobId, State};
+use crate::job::JobId;
 use crate::policy::KEEP_CANCELLED;
+use crate::state::State;
 
 /// Answers besides whether a running job is to be ended.
 pub(super) fn cancel(queues: &mut Queues<'_>, ids: &[JobId]) -> Result<(Vec<Cancelled>, bool)> {

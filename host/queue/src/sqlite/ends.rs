@@ -8,7 +8,8 @@ use super::queue::Queue;
 use super::uniques::TIME;
 use crate::clock::Timestamp;
 use crate::flow::Ending;
-use crate::job::{JobId, State};
+use crate::job::JobId;
+use crate::state::State;
 
 /// What has to be known of a job that leaves: a row of [`LEAVING`].
 pub(super) struct Leaving {

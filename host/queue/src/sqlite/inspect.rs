@@ -6,8 +6,9 @@ use rusqlite::{Connection, Error, OptionalExtension, Result, named_params};
 
 use super::record::{VIEW, history, view};
 use crate::broker::{Failures, JobFilter, QueueCounts};
-use crate::job::{JobId, JobView, State};
+use crate::job::{JobId, JobView};
 use crate::log::JobLog;
+use crate::state::State;
 
 /// The row that an id means: the one in the first queue by name.
 pub(super) const BY_ID: &str = "(SELECT job FROM jobs WHERE id = ?1 ORDER BY queue LIMIT 1)";

@@ -8,9 +8,10 @@ use super::reaping::bury_unreadable;
 use super::record::{JOB, job};
 use super::uniques::QUEUED;
 use crate::clock::Timestamp;
-use crate::job::{JobId, State};
+use crate::job::JobId;
 use crate::lease::{Lease, LeaseRequest};
 use crate::policy::KEEP_EXPIRED;
+use crate::state::State;
 
 /// The most jobs of a queue that a lease of fewer looks at, so that a queue of jobs that are to be held keeps nobody
 /// waiting.

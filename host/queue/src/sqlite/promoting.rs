@@ -10,8 +10,8 @@ use super::limits::{NEVER, QUEUE};
 use super::queue::{Queue, Queues};
 use crate::broker::{Promoted, Retention};
 use crate::clock::Timestamp;
-use crate::job::State;
 use crate::policy::KEEP_EXPIRED;
+use crate::state::State;
 
 /// The most jobs of a queue that one call of promote moves, and the most records it removes, so that a million jobs due
 /// at one instant do not keep everybody else waiting.

@@ -6,8 +6,9 @@ use rusqlite::{Result, Row};
 use crate::chain;
 use crate::clock::Timestamp;
 use crate::history::History;
-use crate::job::{Job, JobId, JobOptions, JobView, State};
+use crate::job::{Job, JobId, JobOptions, JobView};
 use crate::policy::Counters;
+use crate::state::State;
 
 /// What [`job`] reads, of `jobs`.
 pub(super) const JOB: &str = "job, id, queue, task, enqueued_at, run_at, options, starts, failures, waits, lost, history, \

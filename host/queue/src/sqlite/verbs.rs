@@ -10,8 +10,9 @@ use crate::broker::{Enqueued, Note, Settle, Settled};
 use crate::clock::Timestamp;
 use crate::fingerprint::fingerprint;
 use crate::flow::Ending;
-use crate::job::{NewJob, State};
+use crate::job::NewJob;
 use crate::policy::{KEEP_CANCELLED, Settlement};
+use crate::state::State;
 
 pub(super) fn enqueue(queues: &mut Queues<'_>, jobs: &[NewJob]) -> Result<Vec<Enqueued>> {
     jobs.iter().map(|job| accept(queues, job)).collect()
