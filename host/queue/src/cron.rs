@@ -163,6 +163,12 @@ impl Kept {
         Firing { job: Some(job), next, kept }
     }
 
+    /// Whether it is due at the same times, so that one that has come already must not be dropped.
+    pub(crate) fn is_due_as(&self, other: &Self) -> bool {
+        let times = |kept: &Self| (kept.cron.schedule.clone(), kept.cron.timezone.clone(), kept.paused);
+        times(self) == times(other)
+    }
+
     /// When it is due next, from now on.
     pub(crate) fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
         let schedule = Schedule::new(&self.cron.schedule, &self.cron.timezone).ok();

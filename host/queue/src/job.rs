@@ -24,6 +24,9 @@ pub const DEFAULT_MAX_PAYLOAD: usize = 1024 * 1024;
 /// The most bytes a payload may have in any broker, whatever a client allows: 256 MiB.
 pub const PAYLOAD_CEILING: usize = 256 * 1024 * 1024;
 
+/// Numbers of a job are less than this, which is what Redis's scripts hold exactly.
+const MAX_NUMBER: u64 = 1 << 53;
+
 /// The end of time, 2200: later instants are slips of the pen, and need more digits than a broker's index has.
 pub const LATEST_RUN_AT: Timestamp = Timestamp(7_258_118_400_000_000);
 
@@ -258,7 +261,16 @@ impl JobOptions {
         if self.memory == Some(0) {
             return Err("its memory is 0 bytes, it must be more".to_owned());
         }
-        Ok(())
+        let numbers = [
+            ("min_backoff", self.min_backoff_ms),
+            ("max_backoff", self.max_backoff_ms),
+            ("timeout", self.timeout_ms),
+            ("memory", self.memory),
+        ];
+        match numbers.into_iter().find(|(_, number)| number.is_some_and(|number| number >= MAX_NUMBER)) {
+            Some((name, _)) => Err(format!("its {name} is more than any broker can keep: leave it away for no limit")),
+            None => Ok(()),
+        }
     }
 }
 
@@ -355,6 +367,8 @@ mod tests {
             (with(JobOptions { max_attempts: Some(0), ..none.clone() }), "max_attempts is 0"),
             (with(JobOptions { timeout_ms: Some(0), ..none.clone() }), "timeout is 0"),
             (with(JobOptions { memory: Some(0), ..none.clone() }), "memory is 0"),
+            (with(JobOptions { memory: Some(1 << 53), ..none.clone() }), "memory is more than any broker can keep"),
+            (with(JobOptions { timeout_ms: Some(u64::MAX), ..none.clone() }), "timeout is more than any broker"),
             (
                 with(JobOptions { min_backoff_ms: Some(2), max_backoff_ms: Some(1), ..none.clone() }),
                 "min_backoff of 2 ms is longer than its max_backoff of 1 ms",

@@ -108,7 +108,10 @@ struct Looks {
 
 impl Looks {
     fn within(timeout: Duration) -> Self {
-        Self { deadline: Instant::now() + timeout, pause: LOOK_EVERY.0 }
+        let now = Instant::now();
+        // For ever is a year here.
+        let deadline = now.checked_add(timeout).unwrap_or(now + Duration::from_secs(365 * 24 * 3600));
+        Self { deadline, pause: LOOK_EVERY.0 }
     }
 
     /// Rests until the next look; false if the time is over.

@@ -3,7 +3,7 @@
 use afresh_queue::{JobView, QueueRules, Rule, Scope, State};
 
 use super::page::cell;
-use super::scope::flags;
+use super::scope::{flags, quoted};
 
 /// What keeps a job from starting.
 pub(super) struct Hold {
@@ -38,13 +38,17 @@ fn pause(job: &JobView, rule: &Rule) -> Hold {
         Scope::Queue => "the pause of the queue".to_owned(),
         scope => format!("the pause of {}", cell(&scope.to_string())),
     };
-    Hold { by, command: format!("afresh queue resume {}{}", job.queue, flags(&rule.scope)), why: "let it go on" }
+    Hold {
+        by,
+        command: format!("afresh queue resume {}{}", quoted(&job.queue), flags(&rule.scope)),
+        why: "let it go on",
+    }
 }
 
 fn limit(job: &JobView, scope: &str) -> Hold {
     Hold {
         by: format!("the limit of {}", cell(scope)),
-        command: format!("afresh limit ls --queue {}", job.queue),
+        command: format!("afresh limit ls --queue {}", quoted(&job.queue)),
         why: "see the limits, and what runs under them",
     }
 }

@@ -11,6 +11,7 @@ use super::act::{confirmed, count};
 use super::dead::Yes;
 use super::handle::Handle;
 use super::page::{cell, seen_from};
+use super::scope::quoted;
 use super::{Session, block_on, pause};
 
 /// Looks at queues, pauses and empties them.
@@ -170,7 +171,7 @@ fn page(queue: &View, now: Timestamp) -> String {
     }
     line("oldest queued", oldest(&queue.counts, now));
     line("settings", queue.settings());
-    let (name, limits) = (&queue.counts.queue, !queue.rules.is_empty());
+    let (name, limits) = (quoted(&queue.counts.queue), !queue.rules.is_empty());
     let resume = queue.paused.then(|| format!("  afresh queue resume {name}   let it go on"));
     let look = limits.then(|| format!("  afresh limit ls --queue {name}   see its limits and pauses"));
     if resume.is_some() || look.is_some() {

@@ -57,7 +57,7 @@ pub(super) fn flags(scope: &Scope) -> String {
 }
 
 /// A producer's text as one word of a shell, and harmless on the way there.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-.:@/+,".contains(c);
     if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", cell(text).replace('\'', r"'\''")) }
 }

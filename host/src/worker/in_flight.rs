@@ -43,6 +43,14 @@ struct Held {
     overtaken: VecDeque<(Instant, LeaseRef)>,
 }
 
+impl Held {
+    fn forget_old_requests(&mut self) {
+        while self.overtaken.front().is_some_and(|(since, _)| since.elapsed() > OVERTAKEN) {
+            self.overtaken.pop_front();
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Running {
     cancel: Cancel,
@@ -91,6 +99,7 @@ impl InFlight {
     /// A lease was taken; one whose attempt will run has a voice.
     pub fn add(&self, lease: LeaseRef, cancel: Cancel, voice: Option<Voice>) {
         let mut held = self.lock();
+        held.forget_old_requests();
         if held.overtaken.iter().any(|(_, asked)| *asked == lease) {
             cancel.cancel(Reason::Cancelled);
         }
@@ -146,9 +155,7 @@ impl InFlight {
     /// Ends attempts whose jobs were cancelled. Those that are not held here are another worker's, or about to arrive.
     pub fn cancel_asked(&self, leases: Vec<LeaseRef>) {
         let (mut held, now) = (self.lock(), Instant::now());
-        while held.overtaken.front().is_some_and(|(since, _)| now.duration_since(*since) > OVERTAKEN) {
-            held.overtaken.pop_front();
-        }
+        held.forget_old_requests();
         for lease in leases {
             match held.leases.get(&lease) {
                 Some(running) => running.cancel.cancel(Reason::Cancelled),

@@ -27,7 +27,8 @@ impl Crons for RedisBroker {
                 None => Kept::new(cron.clone()),
             };
             let before = found.as_ref().map(|(_, bytes, _)| bytes.as_slice());
-            if self.keep_cron(&cron.queue, &kept, before).await? {
+            let same_times = found.as_ref().is_some_and(|(.., before)| before.is_due_as(&kept));
+            if self.keep_cron(&cron.queue, &kept, before, same_times).await? {
                 self.list(&cron.queue).await?;
                 return Ok(found.is_none());
             }
@@ -63,7 +64,7 @@ impl Crons for RedisBroker {
 
     async fn pause_cron(&self, name: &str, paused: bool) -> Result<bool, BrokerError> {
         while let Some((queue, before, kept)) = self.find_cron(name).await? {
-            if kept.paused == paused || self.keep_cron(&queue, &Kept { paused, ..kept }, Some(&before)).await? {
+            if kept.paused == paused || self.keep_cron(&queue, &Kept { paused, ..kept }, Some(&before), false).await? {
                 return Ok(true);
             }
         }
@@ -86,11 +87,17 @@ impl RedisBroker {
         Ok(None)
     }
 
-    /// Keeps a periodic job, due from now on; false if it is no longer as it was.
-    async fn keep_cron(&self, queue: &str, kept: &Kept, before: Option<&[u8]>) -> Result<bool, BrokerError> {
-        let next = kept.next_after(self.time().await?);
+    /// Keeps a periodic job, due from now on, or when it was; false if it is no longer as it was.
+    async fn keep_cron(
+        &self,
+        queue: &str,
+        kept: &Kept,
+        before: Option<&[u8]>,
+        same_times: bool,
+    ) -> Result<bool, BrokerError> {
+        let next = kept.next_after(self.time().await?).map(|at| at.0.to_string()).unwrap_or_default();
         let mut call = self.call(&scripts::CRON, queue);
-        call.arg(&kept.cron.name).arg(next.map(|at| at.0.to_string()).unwrap_or_default());
+        call.arg(&kept.cron.name).arg(if same_times { "=".to_owned() } else { next });
         call.arg(kept.encode()).arg(before.unwrap_or_default());
         self.link.invoke(&call).await
     }
@@ -102,7 +109,15 @@ impl RedisBroker {
             match Kept::decode(&cron.kept) {
                 Some(kept) => {
                     let firing = kept.fire(cron.due, now);
-                    self.fire_one(queue, &cron, firing.next, firing.kept.encode(), firing.job.as_ref()).await?;
+                    let kept = firing.kept.encode();
+                    match self.fire_one(queue, &cron, firing.next, kept.clone(), firing.job.as_ref()).await {
+                        // Nobody can make this job, ever: its periodic one must not stand in the others' way.
+                        Err(BrokerError::Invalid(reason)) => {
+                            tracing::error!(queue, cron = cron.name, "a periodic job makes no job: {reason}");
+                            self.fire_one(queue, &cron, firing.next, kept, None).await?;
+                        }
+                        fired => fired?,
+                    }
                 }
                 None => {
                     tracing::error!(queue, cron = cron.name, "a periodic job cannot be read: it is never due again");

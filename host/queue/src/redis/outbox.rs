@@ -8,30 +8,35 @@ use super::{RedisBroker, scripts};
 use crate::broker::BrokerError;
 
 impl RedisBroker {
-    /// Brings jobs to their queues; true if there were any, so that somebody has to look again.
-    pub(super) async fn send(&self, from: &str, letters: Vec<Letter>) -> Result<bool, BrokerError> {
-        if letters.is_empty() {
-            return Ok(false);
+    /// Brings jobs to their queues. Where that fails the others go on, and it is tried again in half a minute: a Redis
+    /// that is full, say, must be drained meanwhile.
+    pub(super) async fn send(&self, from: &str, letters: Vec<Letter>) {
+        for letter in letters {
+            let name = letter.name.clone();
+            if let Err(error) = self.send_one(from, letter).await {
+                tracing::error!(from, "failed to bring {name} to its queue, it is tried again: {error}");
+            }
         }
+    }
+
+    async fn send_one(&self, from: &str, letter: Letter) -> Result<(), BrokerError> {
+        let Letter { name, queue, job } = letter;
+        let mut call = self.call(&scripts::ENQUEUE, &queue);
+        for text in job {
+            call.arg(text);
+        }
+        // Its queue may be new.
+        self.list(&queue).await?;
+        match self.link.invoke::<Vec<redis::Value>>(&call).await {
+            Ok(_) => {}
+            // Nobody can accept it, ever: it must not stand in the others' way.
+            Err(BrokerError::Invalid(reason)) => {
+                tracing::error!(from, queue, "a job that a task enqueued is dropped: {reason}");
+            }
+            Err(error) => return Err(error),
+        }
+        // One by one, so that none is brought twice because another failed.
         let mut sent = self.call(&scripts::SENT, from);
-        for Letter { name, queue, job } in letters {
-            let mut call = self.call(&scripts::ENQUEUE, &queue);
-            for text in job {
-                call.arg(text);
-            }
-            // Its queue may be new.
-            self.list(&queue).await?;
-            match self.link.invoke::<Vec<redis::Value>>(&call).await {
-                Ok(_) => {}
-                // Nobody can accept it, ever: it must not stand in the others' way.
-                Err(BrokerError::Invalid(reason)) => {
-                    tracing::error!(from, queue, "a job that a task enqueued is dropped: {reason}");
-                }
-                Err(error) => return Err(error),
-            }
-            sent.arg(name);
-        }
-        let (): () = self.link.invoke(&sent).await?;
-        Ok(true)
+        self.link.invoke(sent.arg(name)).await
     }
 }

@@ -1,5 +1,6 @@
 //! Setting and showing rules: each change is one transaction.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -105,7 +106,17 @@ fn set(queue: &mut Queue<'_>, name: &str, change: &dyn Fn(&mut Stored)) -> Resul
     }
     queue.forget_rules()?;
     if name != QUEUE && after != Stored::default() {
-        count_running(queue)?;
+        count_running(queue, name)?;
+    }
+    if name == KEYS {
+        let keys: Vec<String> = queue
+            .file
+            .prepare_cached("SELECT name FROM usage WHERE queue = ?1 AND substr(name, 1, 4) = 'key:'")?
+            .query_map([&queue.name], |row| row.get(0))?
+            .collect::<Result<_>>()?;
+        keys.iter().try_for_each(|name| queue.clamp(name))?;
+    } else {
+        queue.clamp(name)?;
     }
     // What is held may start now.
     if name == QUEUE {
@@ -118,22 +129,26 @@ fn set(queue: &mut Queue<'_>, name: &str, change: &dyn Fn(&mut Stored)) -> Resul
     Ok(true)
 }
 
-/// Jobs that run already count under each limit that they are under, once.
-fn count_running(queue: &mut Queue<'_>) -> Result<()> {
+/// Jobs that run already count under each limit that they are under, once; all of them anew.
+fn count_running(queue: &mut Queue<'_>, name: &str) -> Result<()> {
     let running: Vec<(i64, String, Option<String>, Option<String>)> = queue
         .file
         .prepare_cached("SELECT job, task, key, counted FROM jobs WHERE queue = ?1 AND state = 'running'")?
         .query_map([&queue.name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
         .collect::<Result<_>>()?;
     let mut write = queue.file.prepare_cached("UPDATE jobs SET counted = ?2 WHERE job = ?1")?;
+    let mut found = BTreeMap::new();
+    if name != KEYS {
+        found.insert(name.to_owned(), 0);
+    }
     for (job, task, key, counted) in running {
         let counted = counted.unwrap_or_default();
         let mut names: Vec<&str> = counted.lines().collect();
         let before = names.len();
         let under = queue.limits_of(&task, key.as_deref())?;
         for name in &under {
+            *found.entry(name.clone()).or_insert(0) += 1;
             if !names.contains(&name.as_str()) {
-                queue.count_under(name)?;
                 names.push(name);
             }
         }
@@ -141,7 +156,7 @@ fn count_running(queue: &mut Queue<'_>) -> Result<()> {
             write.execute((job, names.join("\n")))?;
         }
     }
-    Ok(())
+    found.into_iter().try_for_each(|(name, count)| queue.set_count(&name, count))
 }
 
 fn look_at_all_keys(queue: &mut Queue<'_>) -> Result<()> {

@@ -46,11 +46,21 @@ fn add(queues: &mut Queues<'_>, cron: &Cron) -> Result<std::result::Result<bool,
         return Ok(Err(kept.cron.queue.clone()));
     }
     let new = found.is_none();
+    let before = found.clone();
     let kept = match found {
         Some(kept) => Kept { cron: cron.clone(), ..kept },
         None => Kept::new(cron.clone()),
     };
-    keep(queues, &kept, kept.next_after(queues.now))?;
+    // A time that has come already must not be dropped.
+    let before_at = match before.filter(|before| before.is_due_as(&kept)) {
+        Some(_) => Some(due_at(queues.file, &cron.name)?),
+        None => None,
+    };
+    let next = match before_at {
+        Some(due) => due,
+        None => kept.next_after(queues.now),
+    };
+    keep(queues, &kept, next)?;
     Ok(Ok(new))
 }
 
@@ -100,6 +110,10 @@ fn keep(queues: &mut Queues<'_>, kept: &Kept, next: Option<Timestamp>) -> Result
         )?
         .execute((&kept.cron.name, &kept.cron.queue, next, kept.encode()))
         .map(drop)
+}
+
+fn due_at(file: &Connection, name: &str) -> Result<Option<Timestamp>> {
+    file.prepare_cached("SELECT next_at FROM crons WHERE name = ?1")?.query_row([name], |row| row.get(0))
 }
 
 fn find(file: &Connection, name: &str) -> Result<Option<Kept>> {

@@ -67,6 +67,13 @@ impl Queue<'_> {
             .query_row((&self.name, name), |row| row.get(0))
     }
 
+    /// Jobs are in the queue, held or not.
+    pub(super) fn has_waiting(&self) -> Result<bool> {
+        self.file
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM jobs WHERE queue = ?1 AND state = 'queued')")?
+            .query_row([&self.name], |row| row.get(0))
+    }
+
     /// Jobs are in the queue, and not held.
     pub(super) fn has_queued(&self) -> Result<bool> {
         self.file

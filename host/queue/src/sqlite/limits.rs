@@ -154,10 +154,21 @@ impl Queue<'_> {
         Ok(())
     }
 
-    /// A job that runs already counts under a limit.
-    pub(super) fn count_under(&mut self, name: &str) -> Result<()> {
+    /// Makes a bucket no emptier than empty: a rate that was raised holds at once, and one that was taken away is forgotten.
+    pub(super) fn clamp(&mut self, name: &str) -> Result<()> {
+        let latest = self.rule(name)?.map_or(0, |limit| self.now.0 + limit.burst * limit.interval);
         let usage = self.usage(name)?;
-        usage.busy += 1;
+        if usage.full_at > latest {
+            usage.full_at = latest;
+            usage.changed = true;
+        }
+        Ok(())
+    }
+
+    /// So many jobs run under a limit.
+    pub(super) fn set_count(&mut self, name: &str, count: i64) -> Result<()> {
+        let usage = self.usage(name)?;
+        usage.busy = count;
         usage.changed = true;
         Ok(())
     }

@@ -57,6 +57,11 @@ impl Queue<'_> {
             .prepare_cached("SELECT priority FROM leased_turns WHERE queue = ?1")?
             .query_map([&self.name], |row| row.get(0))?
             .collect::<Result<_>>()?;
+        if !self.has_waiting()? {
+            // Nobody's next turn matters.
+            self.file.prepare_cached("DELETE FROM turns WHERE queue = ?1")?.execute([&self.name])?;
+            return Ok(());
+        }
         for priority in leased {
             let turn = self.leased_turn(priority)?;
             self.file

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use afresh_harness::RedisServer;
 use afresh_queue::redis::RedisBroker;
-use afresh_queue::{Broker, BrokerError, Clock, Inspect, NewJob, Settled, State};
+use afresh_queue::{Broker, BrokerError, Clock, Inspect, NewJob, Retention, Settle, Settled, State};
 
 use crate::{broker, complete, request};
 
@@ -30,6 +30,35 @@ async fn a_full_redis_takes_no_new_job_but_is_drained() {
     assert_eq!(broker.settle(&[complete(&lease)]).await.unwrap(), [Settled::Done]);
     assert_eq!(broker.job(&job.id).await.unwrap().unwrap().state, State::Succeeded);
     assert_eq!(broker.remove(&[job.id]).await.unwrap(), [true]);
+}
+
+#[tokio::test]
+async fn a_full_redis_is_drained_though_a_job_for_another_queue_cannot_get_there() {
+    let server = RedisServer::start();
+    let broker = broker(&server);
+    broker.enqueue(vec![NewJob::new("t", ""), NewJob::new("t", "")]).await.unwrap();
+    let leases = broker.lease(&request("default", 2)).await.unwrap();
+    let child = NewJob::new("t", "").queue("other");
+    let with_child = Settle { jobs: vec![child.clone()], ..complete(&leases[0]) };
+    server.command("CONFIG SET maxmemory 1");
+    assert_eq!(broker.settle(&[with_child]).await.unwrap(), [Settled::Done]);
+    broker.promote(&["default".to_owned()], &Retention::default()).await.unwrap();
+    assert_eq!(broker.settle(&[complete(&leases[1])]).await.unwrap(), [Settled::Done]);
+    assert!(broker.job(&child.id).await.unwrap().is_none());
+    let waiting = server.command("ZCARD afresh:{default}:outbox-due");
+    assert!(waiting.starts_with(":1"), "it is kept for later: {waiting}");
+}
+
+#[tokio::test]
+async fn dead_ids_without_a_record_are_cleaned_away() {
+    let server = RedisServer::start();
+    let broker = broker(&server);
+    broker.enqueue(vec![NewJob::new("t", "")]).await.unwrap();
+    for n in 0..1_200 {
+        server.command(&format!("ZADD afresh:{{default}}:dead 1 gone-{n}"));
+    }
+    broker.promote(&["default".to_owned()], &Retention::default()).await.unwrap();
+    assert_eq!(broker.queues().await.unwrap()[0].dead, 0);
 }
 
 #[tokio::test]

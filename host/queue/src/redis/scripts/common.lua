@@ -309,10 +309,17 @@ local function ask_to_end(id)
   redis.call('PUBLISH', K.cancel, id .. ' ' .. redis.call('HGET', record(id), 'token'))
 end
 
--- Counts the bytes of a dead job, or with -1 takes them off again.
-local function count_dead(id, sign)
+-- Counts the bytes of a dead job, and notes them there: one that died before they were counted has none to take off.
+local function count_dead(id)
   local bytes = redis.call('HSTRLEN', record(id), 'payload') + redis.call('HSTRLEN', record(id), 'history')
-  redis.call('INCRBY', K['dead-bytes'], text(sign * bytes))
+  redis.call('HSET', record(id), 'dead_bytes', bytes)
+  redis.call('INCRBY', K['dead-bytes'], bytes)
+end
+
+-- The job is dead no more.
+local function uncount_dead(id)
+  redis.call('DECRBY', K['dead-bytes'], redis.call('HGET', record(id), 'dead_bytes') or 0)
+  redis.call('HDEL', record(id), 'dead_bytes')
 end
 
 -- Forgets a job that does not run.
@@ -321,7 +328,7 @@ local function forget(id, job)
   if waits then
     leave(id, job)
   elseif job.state then
-    if job.state == 'dead' then count_dead(id, -1) end
+    if job.state == 'dead' then uncount_dead(id) end
     redis.call('ZREM', K[job.state], id)
   end
   let_go(id, job.unique)

@@ -39,14 +39,17 @@ for _, id in ipairs(ids) do
 end
 queue_up(entries)
 
+local left = max
 for _, name in ipairs(due(K.again)) do
   if name == 'queue' then
     redis.call('ZREM', K.again, name)
     wake = true
-  elseif let_back(name, max) == max then
-    look_again(name, now)
+  elseif left > 0 then
+    left = left - let_back(name, left)
+    if left == 0 then look_again(name, now) end
   end
 end
+more = more or left == 0
 
 for _, state in ipairs({ 'succeeded', 'cancelled', 'expired' }) do
   local expired = due(K[state])
@@ -75,7 +78,11 @@ end
 
 -- Dead jobs that are too old; then, while there are too many bytes of them, the oldest.
 local dead = redis.call('ZRANGE', K.dead, '-inf', now - tonumber(ARGV[4]), 'BYSCORE', 'LIMIT', 0, max)
-for _, id in ipairs(dead) do forget_dead(id) end
+for _, id in ipairs(dead) do
+  forget_dead(id)
+  -- One whose record has gone is only cleaned away.
+  redis.call('ZREM', K.dead, id)
+end
 more = more or #dead == max
 local removed = 0
 while removed < max and tonumber(redis.call('GET', K['dead-bytes']) or 0) > tonumber(ARGV[5]) do
@@ -100,7 +107,12 @@ if is_fair() then
   local turns = redis.call('HGETALL', K.fair)
   for i = 1, #turns, 2 do
     local priority = tonumber(turns[i])
-    if priority then redis.call('ZREMRANGEBYSCORE', K['turns:' .. turns[i]], '-inf', leased_turn(priority)) end
+    -- Where nobody waits, nobody's next turn matters.
+    if priority and redis.call('EXISTS', K.queued, K.held) == 0 then
+      redis.call('UNLINK', K['turns:' .. turns[i]])
+    elseif priority then
+      redis.call('ZREMRANGEBYSCORE', K['turns:' .. turns[i]], '-inf', leased_turn(priority))
+    end
   end
 end
 

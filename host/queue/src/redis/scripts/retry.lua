@@ -11,7 +11,7 @@ for i = 2, #ARGV do
   local job = redis.call('HMGET', record(id), 'state', 'priority', 'key', 'unique', 'scope', 'flow')
   local state = job[1]
   if state and FROM[state] then
-    if state == 'dead' then count_dead(id, -1) end
+    if state == 'dead' then uncount_dead(id) end
     redis.call('ZREM', K[state], id)
     -- Whoever starts it by hand wants it started, however late.
     redis.call('HDEL', record(id), 'finished', 'start_by', 'fingerprint')

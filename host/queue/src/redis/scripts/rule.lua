@@ -19,22 +19,42 @@ else
 end
 if before == after then return 0 end
 
--- Those that run already count, each once.
+-- Those that run already count, each once. All of them are counted anew, so that a count which another program has
+-- spoiled is right again.
 if name ~= 'queue' and after then
+  local found = {}
+  if name ~= 'keys' then found[name] = 0 end
   for _, id in ipairs(redis.call('ZRANGE', K.running, 0, -1)) do
     local job = redis.call('HMGET', record(id), 'task', 'key', 'counted')
     local names = limits_of(job[1] or '', job[2])
     local counted = job[3] or ''
     for _, under in ipairs(names) do
+      found[under] = (found[under] or 0) + 1
       if not string.find('\n' .. counted .. '\n', '\n' .. under .. '\n', 1, true) then
-        busy[under] = busy_under(under) + 1
-        changed[under] = true
         counted = counted == '' and under or counted .. '\n' .. under
       end
     end
     if counted ~= (job[3] or '') then redis.call('HSET', record(id), 'counted', counted) end
   end
+  for under, count in pairs(found) do
+    busy[under] = count
+    changed[under] = true
+  end
   keep_counts()
+end
+
+-- A bucket is no emptier than empty: a rate that was raised holds at once, and one that was taken away is forgotten.
+local function clamp(bucket)
+  local full, limit = tonumber(redis.call('ZSCORE', K.buckets, bucket)), rule(bucket)
+  local latest = limit and now + limit.burst * limit.interval or 0
+  if full and full > latest then redis.call('ZADD', K.buckets, text(latest), bucket) end
+end
+if name ~= 'keys' then
+  clamp(name)
+else
+  for _, bucket in ipairs(redis.call('ZRANGE', K.buckets, 0, -1)) do
+    if string.sub(bucket, 1, 4) == 'key:' then clamp(bucket) end
+  end
 end
 
 -- What is held may start now.

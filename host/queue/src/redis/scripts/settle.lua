@@ -81,7 +81,7 @@ while i <= #ARGV do
         'waits', ARGV[i + 7], 'lost', ARGV[i + 8], 'outcome', ARGV[i + 9], 'fingerprint', ARGV[i + 10],
         'history', ARGV[i + 11], 'reply', ARGV[i + 4])
       if job[2] or job[3] then redis.call('HDEL', key, 'cancel', 'counted') end
-      if state == 'dead' then count_dead(id, 1) end
+      if state == 'dead' then count_dead(id) end
     end
     if job[10] and state ~= 'scheduled' and state ~= 'queued' then ended(job[10], state, ARGV[i + 4]) end
   end

@@ -224,6 +224,26 @@ pub(super) async fn a_rate_lets_jobs_start_as_its_bucket_fills(s: &Subject) {
     }
 }
 
+pub(super) async fn a_rate_that_is_raised_holds_at_once(s: &Subject) {
+    let slow = Limit { concurrency: None, rate: Some(Rate { every: SECOND * 3600, burst: 10 }) };
+    let quick = Limit { concurrency: None, rate: Some(Rate { every: SECOND / 100, burst: 100 }) };
+    for scope in [task("t"), Scope::EachKey, Scope::Queue] {
+        limit(s, scope.clone(), slow).await;
+        s.enqueue((0..20).map(|n| of("t", "k", &n.to_string())).collect()).await;
+        let first = s.lease(99).await;
+        assert_eq!((first.len(), s.lease(99).await), (10, vec![]), "{scope}");
+        limit(s, scope.clone(), quick).await;
+        s.advance(SECOND / 10);
+        s.promote().await;
+        let more = s.lease(99).await;
+        assert_eq!(more.len(), 10, "{scope}: the hours that the slower one asked for are forgotten");
+        for lease in first.iter().chain(&more) {
+            done(s, lease).await;
+        }
+        limit(s, scope, Limit::default()).await;
+    }
+}
+
 pub(super) async fn a_queue_has_a_limit_too(s: &Subject) {
     limit(s, Scope::Queue, at_once(2)).await;
     s.enqueue(jobs(["a", "b", "c"])).await;

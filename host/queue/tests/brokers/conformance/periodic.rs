@@ -105,6 +105,19 @@ pub(super) async fn a_paused_one_makes_nothing_and_goes_on_from_its_next_time(s:
     assert!(!s.broker.pause_cron("nobody", true).await.unwrap());
 }
 
+pub(super) async fn adding_it_again_unchanged_drops_no_time_that_has_come(s: &Subject) {
+    let once = Cron { missed: Missed::RunOnce, ..cron("tidy") };
+    s.broker.add_cron(&once).await.unwrap();
+    s.advance(MINUTE * 12);
+    s.broker.add_cron(&Cron { task: "other".into(), ..once.clone() }).await.unwrap();
+    s.promote().await;
+    assert_eq!(s.lease_one().await.job.task, "other", "the time was missed, and is made up for");
+    s.advance(MINUTE * 12);
+    s.broker.add_cron(&Cron { schedule: "0 * * * *".into(), ..once }).await.unwrap();
+    s.promote().await;
+    assert_eq!(s.lease(9).await, [], "other times are other times");
+}
+
 pub(super) async fn a_removed_one_is_gone_and_its_jobs_stay(s: &Subject) {
     s.broker.add_cron(&cron("tidy")).await.unwrap();
     s.advance(MINUTE * 5);
