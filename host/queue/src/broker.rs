@@ -151,7 +151,8 @@ pub trait Broker: Inspect + Control + Crons + Flows + Fleet + Checkup + Send + S
     async fn reap(&self, request: &LeaseRequest) -> Result<Vec<Lease>, BrokerError>;
 
     /// Waits until there may be something to lease or to promote in these queues, or `at_most` has passed. May return
-    /// early. A worker calls it after a lease that came back short: what was enqueued since then ends the wait at once.
+    /// early. A worker calls it after a lease that came back short: what was enqueued since then ends the wait at once, and
+    /// so does what has become due earlier than the last promote told.
     async fn wait(&self, queues: &[String], at_most: Duration);
 }
 

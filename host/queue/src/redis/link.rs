@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::errors::broker_error;
 use super::keys::{CHANNELS, Channel, channel};
-use super::news::News;
+use super::news::{News, What};
 use super::requests::Requests;
 use crate::broker::BrokerError;
 
@@ -181,7 +181,7 @@ impl Link {
 fn hear(news: &News, requests: &Requests, alive: &AtomicBool, push: &PushInfo) {
     match (&push.kind, push.data.as_slice()) {
         (PushKind::PMessage, [_, Value::BulkString(name), Value::BulkString(message)]) => match channel(name) {
-            Some((Channel::Wake, queue)) => news.of(queue),
+            Some((Channel::Wake, queue)) => news.of(queue, if message == b"due" { What::Due } else { What::Ready }),
             Some((Channel::Cancel, queue)) => requests.hear(queue, message),
             None => {}
         },

@@ -41,7 +41,7 @@ use redis::{Script, ScriptInvocation};
 
 use self::keys::Keys;
 use self::link::Link;
-use self::news::News;
+use self::news::{Look, News, What};
 use self::record::{Answer, Leased, Unreadable, micros};
 use self::requests::Requests;
 use crate::broker::{Broker, BrokerError, Enqueued, Note, Promoted, Retention, Settle, Settled};
@@ -251,11 +251,11 @@ impl Broker for RedisBroker {
     }
 
     async fn lease(&self, request: &LeaseRequest) -> Result<Vec<Lease>, BrokerError> {
-        request.queues.iter().for_each(|queue| self.news.look(queue));
+        request.queues.iter().for_each(|queue| self.news.look(queue, Look::Lease));
         let taken = self.take(&scripts::LEASE, request).await;
         // Whoever waits next shall not wait for a message about what was left here.
         if !matches!(taken, Ok((_, false))) {
-            request.queues.iter().for_each(|queue| self.news.of(queue));
+            request.queues.iter().for_each(|queue| self.news.of(queue, What::Ready));
         }
         taken.map(|(leases, _)| leases)
     }
@@ -313,6 +313,7 @@ impl Broker for RedisBroker {
         let mut promoted = Promoted::default();
         for queue in queues {
             loop {
+                self.news.look(queue, Look::Promote);
                 let mut call = self.call(&scripts::PROMOTE, queue);
                 call.arg(BATCH).arg(micros(KEEP_EXPIRED)).arg(micros(retention.dead_for)).arg(retention.dead_bytes);
                 let found: record::Promoted = self.link.invoke(&call).await?;

@@ -25,9 +25,10 @@ end
 
 -- Whether to send a message at the end. A worker waits only after a lease that came back short, and until the time that
 -- promote told it; so a message is needed when the queue stops being empty, and when something is due before all others.
-local wake = false
+-- The latter says `due`: a lease does not find out what is due when, so the worker has to ask promote.
+local wake, due_first = false, false
 local function done(reply)
-  if wake then redis.call('PUBLISH', K.wake, '') end
+  if wake or due_first then redis.call('PUBLISH', K.wake, due_first and 'due' or '') end
   return reply
 end
 
@@ -45,7 +46,7 @@ local function schedule(key, entries)
   if #entries == 0 then return end
   local before = first_score(key)
   in_parts('ZADD', key, entries)
-  wake = wake or not before or first_score(key) < before
+  due_first = due_first or not before or first_score(key) < before
 end
 
 -- Fairness ------------------------------------------------------------------------------------------------------------

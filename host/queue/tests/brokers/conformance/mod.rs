@@ -65,6 +65,7 @@ macro_rules! suite {
                     a_wait_ends_when_a_job_is_enqueued,
                     a_wait_ends_when_a_job_came_just_before_it,
                     a_wait_ends_when_a_job_comes_back,
+                    a_wait_ends_for_what_is_due_soon_though_only_leases_came_before_it,
                     a_wait_for_nothing_ends_in_time,
                 }
                 limits: {

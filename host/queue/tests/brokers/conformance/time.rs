@@ -100,6 +100,22 @@ pub(super) async fn a_wait_ends_when_a_job_comes_back(s: &Subject) {
     }
 }
 
+pub(super) async fn a_wait_ends_for_what_is_due_soon_though_only_leases_came_before_it(s: &Subject) {
+    s.broker.wait(&["default".into()], Duration::from_millis(50)).await;
+    s.promote().await;
+    s.enqueue(vec![job("a").run_at(START.after(SECOND))]).await;
+    // By the second at the latest this broker has heard that something is due; but a lease is not told when.
+    for _ in 0..2 {
+        assert_eq!(s.lease(1).await, []);
+    }
+    s.advance(SECOND);
+    let began = Instant::now();
+    s.broker.wait(&["default".into()], LONG).await;
+    assert!(began.elapsed() < LONG / 4, "the wait took {:?}", began.elapsed());
+    s.promote().await;
+    assert_eq!(names(&s.lease(1).await), ["a"]);
+}
+
 pub(super) async fn a_wait_for_nothing_ends_in_time(s: &Subject) {
     let began = Instant::now();
     while began.elapsed() < Duration::from_millis(200) {
