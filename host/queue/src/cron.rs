@@ -165,8 +165,8 @@ impl Kept {
 
     /// Whether it is due at the same times, so that one that has come already must not be dropped.
     pub(crate) fn is_due_as(&self, other: &Self) -> bool {
-        let times = |kept: &Self| (kept.cron.schedule.clone(), kept.cron.timezone.clone(), kept.paused);
-        times(self) == times(other)
+        let (ours, theirs) = (&self.cron, &other.cron);
+        (&ours.schedule, &ours.timezone, self.paused) == (&theirs.schedule, &theirs.timezone, other.paused)
     }
 
     /// When it is due next, from now on.

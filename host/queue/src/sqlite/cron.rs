@@ -45,23 +45,17 @@ fn add(queues: &mut Queues<'_>, cron: &Cron) -> Result<std::result::Result<bool,
     if let Some(kept) = found.as_ref().filter(|kept| kept.cron.queue != cron.queue) {
         return Ok(Err(kept.cron.queue.clone()));
     }
-    let new = found.is_none();
-    let before = found.clone();
-    let kept = match found {
-        Some(kept) => Kept { cron: cron.clone(), ..kept },
+    let kept = match &found {
+        Some(kept) => Kept { cron: cron.clone(), ..kept.clone() },
         None => Kept::new(cron.clone()),
     };
     // A time that has come already must not be dropped.
-    let before_at = match before.filter(|before| before.is_due_as(&kept)) {
-        Some(_) => Some(due_at(queues.file, &cron.name)?),
-        None => None,
-    };
-    let next = match before_at {
-        Some(due) => due,
-        None => kept.next_after(queues.now),
+    let next = match &found {
+        Some(before) if before.is_due_as(&kept) => due_at(queues.file, &cron.name)?,
+        _ => kept.next_after(queues.now),
     };
     keep(queues, &kept, next)?;
-    Ok(Ok(new))
+    Ok(Ok(found.is_none()))
 }
 
 fn pause(queues: &mut Queues<'_>, name: &str, paused: bool) -> Result<bool> {
