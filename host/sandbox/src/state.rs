@@ -16,8 +16,8 @@ use crate::report::Call;
 use crate::wasi;
 use crate::watch::Watch;
 
-/// Bytes that are worked on between two looks at the deadline.
-const CHUNK: usize = 1 << 20;
+/// Bytes that are worked on between two looks at the deadline: a few milliseconds where each is a line of its own.
+const CHUNK: usize = 64 << 10;
 
 /// One attempt.
 pub(crate) struct State {
