@@ -12,6 +12,7 @@
 //!
 //! How it works, in the order of one attempt:
 //! * `engine`, `module`: how wasmtime is set up; a module, compiled and pre-linked once
+//! * `bulk`: what is changed in a module before, so that its deadline holds everywhere
 //! * `slots`, `ticker`: room for so many attempts; what makes time pass for them
 //! * `attempt`, `state`: one attempt, and what the host knows of it while it runs
 //! * `memory`, `excerpt`, `logbook`: the bounds on memory, error text and log
@@ -20,6 +21,7 @@
 
 mod abi;
 mod attempt;
+mod bulk;
 pub mod cancel;
 pub mod check;
 mod classify;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use wasmtime::{InstancePre, Module};
 
+use crate::bulk::interruptible;
 use crate::check::{ModuleInfo, check};
 use crate::engine::{Core, Metering};
 use crate::error::{ModuleError, bounded};
@@ -37,7 +38,8 @@ impl TaskModule {
 
     /// Compiles a checked module here and now.
     pub(crate) fn compile(core: &Core, metering: Metering, info: ModuleInfo, wasm: &[u8]) -> Result<Self, ModuleError> {
-        let module = Module::from_binary(&core.engine, wasm).map_err(compile_error)?;
+        let wasm = interruptible(wasm).map_err(|e| ModuleError::Compile(bounded(e)))?;
+        let module = Module::from_binary(&core.engine, &wasm).map_err(compile_error)?;
         Self::link(core, metering, info, &module)
     }
 
@@ -77,7 +79,8 @@ impl<'a> Artifact<'a> {
     /// Checks and compiles `wasm`.
     pub(crate) fn compile(core: &Core, metering: Metering, wasm: &[u8]) -> Result<Vec<u8>, ModuleError> {
         check(wasm)?;
-        let code = core.engine.precompile_module(wasm).map_err(compile_error)?;
+        let rewritten = interruptible(wasm).map_err(|e| ModuleError::Compile(bounded(e)))?;
+        let code = core.engine.precompile_module(&rewritten).map_err(compile_error)?;
         let mut bytes = Vec::with_capacity(HEADER + code.len());
         bytes.extend_from_slice(MAGIC);
         bytes.push(u8::from(metering == Metering::Fuel));

@@ -1,5 +1,6 @@
 //! The sandbox, used as the host uses it, against guests that mean harm.
 
+mod bulk;
 mod cancel;
 mod guests;
 mod outbox;
