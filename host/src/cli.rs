@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use afresh_queue::{Broker, BrokerUrl, Clock};
+use afresh_sandbox::ENGINE;
 use anyhow::Context as _;
 use clap::builder::BoolishValueParser;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -50,7 +51,7 @@ pub use payload::Payload;
 
 /// Runs background jobs, each attempt in a fresh WebAssembly instance.
 #[derive(Parser)]
-#[command(name = "afresh", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "afresh", version = version(), propagate_version = true, max_term_width = 100)]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -185,6 +186,11 @@ pub fn main() -> ExitCode {
 #[error("{0}")]
 pub struct Usage(pub String);
 
+/// Our version, and that of what runs guests.
+fn version() -> String {
+    format!("{} ({ENGINE})", env!("CARGO_PKG_VERSION"))
+}
+
 /// The command line as people see it, for the manual and the shells: without the hidden verbs.
 fn command() -> clap::Command {
     let whole = Cli::command();
@@ -192,7 +198,7 @@ fn command() -> clap::Command {
         (whole.get_arguments().cloned(), whole.get_subcommands().filter(|verb| !verb.is_hide_set()));
     let about = whole.get_about().cloned().unwrap_or_default();
     clap::Command::new("afresh")
-        .version(env!("CARGO_PKG_VERSION"))
+        .version(version())
         .propagate_version(true)
         .about(about)
         .subcommand_required(true)

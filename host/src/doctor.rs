@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use afresh_queue::Finding;
-use afresh_sandbox::Sandbox;
+use afresh_sandbox::{ENGINE, Sandbox};
 use bytesize::ByteSize;
 use rustix::process::{Resource, getrlimit};
 
@@ -94,7 +94,7 @@ fn sandbox(config: &Config) -> Vec<Finding> {
         Err(error) => return vec![Finding::problem("sandbox", format!("this machine failed to {error}"), report)],
     };
     let stopped = match sandbox.self_test() {
-        Ok(()) => Finding::ok("sandbox", "a module that loops for ever is stopped"),
+        Ok(()) => Finding::ok("sandbox", format!("{ENGINE}; a module that loops for ever is stopped")),
         Err(error) => Finding::problem("sandbox", format!("this machine failed to {error}"), report),
     };
     let pooled = match sandbox.on_demand() {

@@ -9,6 +9,9 @@ use crate::error::{SandboxError, bounded};
 use crate::state::State;
 use crate::{abi, wasi};
 
+/// The engine that runs guests, and its version: what an operator compares with an advisory.
+pub const ENGINE: &str = "wasmtime 48.0.8";
+
 /// How a sandbox is set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SandboxConfig {
@@ -103,4 +106,17 @@ fn pool(config: &SandboxConfig) -> InstanceAllocationStrategy {
 
 fn engine_error(error: wasmtime::Error) -> SandboxError {
     SandboxError::Engine(bounded(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engines_version_is_the_lock_files() {
+        let lock = include_str!("../../../Cargo.lock");
+        let (_, entry) = lock.split_once("name = \"wasmtime\"\nversion = \"").expect("wasmtime is in the lock file");
+        let version = entry.split('"').next().unwrap_or_default();
+        assert_eq!(ENGINE, format!("wasmtime {version}"));
+    }
 }

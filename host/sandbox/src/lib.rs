@@ -45,7 +45,7 @@ pub mod watch;
 pub use afresh_protocol::{ErrorRecord, Outcome, OutcomeKind, TaskPolicy, Usage};
 pub use cancel::{Cancel, Reason};
 pub use check::{ModuleInfo, ModuleKind, check};
-pub use engine::SandboxConfig;
+pub use engine::{ENGINE, SandboxConfig};
 pub use error::{ModuleError, SandboxError};
 pub use limits::Limits;
 pub use module::TaskModule;

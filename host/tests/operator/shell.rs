@@ -65,3 +65,15 @@ fn a_shell_nobody_knows_and_a_folder_that_cannot_be_are_said() {
     cli.file("taken", "");
     cli.run(&["man", "taken"]).fails(1, &["failed to make the folder taken"]);
 }
+
+/// What an operator compares with an advisory.
+#[test]
+fn the_version_names_the_engine_and_so_does_the_doctor() {
+    let cli = Cli::sqlite();
+    let version = cli.run(&["--version"]).ok();
+    let (_, engine) = version.split_once('(').expect("the engine in brackets");
+    let engine = engine.trim_end().trim_end_matches(')');
+    assert!(engine.starts_with("wasmtime ") && version.starts_with("afresh "), "{version}");
+    let findings = String::from_utf8(cli.run(&["doctor"]).stdout).unwrap();
+    assert!(findings.contains(engine), "{findings}");
+}
