@@ -57,7 +57,7 @@ fn a_guest_that_was_cancelled_before_it_began_does_not_run() {
 
 #[test]
 fn a_cancel_does_not_hit_a_neighbour() {
-    let (spin, quick) = (load(SPIN), load(include_str!("../guests/echo_sdk.wat")));
+    let (spin, quick) = (load(SPIN), load(include_str!("../../../../tests/guests/plain/echo_sdk.wat")));
     thread::scope(|scope| {
         let attempt = scope.spawn(|| cancelled(&spin, Reason::Cancelled));
         while !attempt.is_finished() {
@@ -70,7 +70,7 @@ fn a_cancel_does_not_hit_a_neighbour() {
 
 #[test]
 fn attempts_beyond_the_slots_wait_instead_of_failing() {
-    let module = load(include_str!("../guests/time_sleep_a_little.wat"));
+    let module = load(include_str!("../../../../tests/guests/plain/time_sleep_a_little.wat"));
     thread::scope(|scope| {
         for _ in 0..16 {
             scope.spawn(|| assert_eq!(run(&module).outcome.kind(), OutcomeKind::Succeeded));

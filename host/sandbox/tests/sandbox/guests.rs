@@ -1,4 +1,4 @@
-//! Every guest in `tests/guests` does one thing and names in its first line what must become of it:
+//! Every guest in `tests/guests` (`hostile` and `plain`) does one thing and names in its first line what must become of it:
 //!
 //! ```text
 //! ;; OUTCOME key=value key="a text" …
@@ -15,12 +15,13 @@ use afresh_sandbox::{Call, Cancel, InUse, Limits, Outcome, Report, Sandbox, Sand
 
 #[test]
 fn every_guest_ends_as_its_first_line_says() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests");
+    let folders = ["hostile", "plain"].map(|name| folder.join(name).read_dir().expect("the folder of guests"));
     // One of its own, so that nobody else's attempts are among those left behind.
     let sandbox = Sandbox::new(&SandboxConfig::default()).expect("this machine can run guests");
     let mut wrong = Vec::new();
     let mut count = 0;
-    for entry in folder.read_dir().expect("the folder of guests") {
+    for entry in folders.into_iter().flatten() {
         let path = entry.expect("an entry").path();
         let text = std::fs::read_to_string(&path).expect("a readable guest");
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();

@@ -126,7 +126,7 @@ fn a_module_says_what_it_is() {
 #[test]
 #[expect(unsafe_code, reason = "the compiled code comes from the line above")]
 fn compiled_code_runs_like_the_module_and_belongs_to_it_alone() {
-    let wasm = wat(include_str!("../guests/output_exact.wat"));
+    let wasm = wat(include_str!("../../../../tests/guests/plain/output_exact.wat"));
     let compiled = sandbox().compile(&wasm).unwrap();
     // SAFETY: it is what `compile` answered, here and in the following calls, or bytes that are refused by their header.
     let load = |wasm: &[u8], compiled: &[u8]| unsafe { sandbox().load_compiled(wasm, compiled) };
