@@ -1,7 +1,7 @@
 //! From what happened to one [`Outcome`]: the only place where that is decided.
 //!
-//! The order is: what the host did; then the lack of memory, where the guest did not survive it; then what the guest
-//! says of itself; then its exit code; then traps.
+//! The order is: what the host did; then the lack of memory, where the guest gave up on it; then what the guest says of
+//! itself; then its exit code; then traps.
 
 use std::time::Duration;
 
@@ -27,8 +27,22 @@ const DEFAULT_SNOOZE: Duration = Duration::from_secs(1);
 enum Finish {
     /// `_start` returned, or the guest left with a code.
     Exit(i32),
+    /// It gave up by itself, as abort and panic do, or never had the room to start; a sentence's end that says so.
+    Abort(&'static str),
     /// It was stopped; a sentence's end that says by what.
     Trap(String),
+}
+
+impl Finish {
+    /// Whether the guest may have come to it because it was refused memory: it gave up, and did not run into a fault. An
+    /// allocator that gets no memory aborts; a division by zero is a fault of its own, whatever was refused before.
+    fn gave_up(&self) -> bool {
+        match self {
+            Self::Exit(code) => *code != exit::OK,
+            Self::Abort(_) => true,
+            Self::Trap(_) => false,
+        }
+    }
 }
 
 /// What became of the attempt.
@@ -47,10 +61,9 @@ pub(crate) fn classify(result: Result<(), Ended>, state: State, wall: Duration) 
         }
         Err(Unfinished::Ours(text)) => return Err(SandboxError::Instantiate(text)),
     };
-    let died = !matches!(finish, Finish::Exit(exit::OK));
     let spoke = !matches!(state.verdict, None | Some((Verdict::Panicked, _)));
     if let Some(refused) = state.memory.refused
-        && died
+        && finish.gave_up()
         && !spoke
     {
         return Ok(Outcome::OutOfMemory(record("out_of_memory", out_of_memory(refused))));
@@ -59,6 +72,7 @@ pub(crate) fn classify(result: Result<(), Ended>, state: State, wall: Duration) 
         (Some((verdict, delay)), _) => spoken(verdict, delay, state),
         (None, Finish::Exit(exit::OK)) => Outcome::Succeeded(state.reply),
         (None, Finish::Exit(code)) => exited(code, state),
+        (None, Finish::Abort(text)) => Outcome::Trapped(with_stderr("trapped", text, state)),
         (None, Finish::Trap(text)) => Outcome::Trapped(with_stderr("trapped", &text, state)),
     })
 }
@@ -111,10 +125,9 @@ fn finish(result: Result<(), Ended>, state: &State) -> Result<Finish, Unfinished
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => Err(Unfinished::OutOfFuel),
+        Some(Trap::UnreachableCodeReached) => Ok(Finish::Abort("executed `unreachable`, as an abort or a panic does")),
         Some(trap) => Ok(Finish::Trap(trap_text(*trap).to_owned())),
-        None if instantiating && state.memory.refused.is_some() => {
-            Ok(Finish::Trap("had no room to start in".to_owned()))
-        }
+        None if instantiating && state.memory.refused.is_some() => Ok(Finish::Abort("had no room to start in")),
         // A start function is the guest's code, and runs while the instance is made.
         None if instantiating && !state.called_wasi => Err(Unfinished::Ours(bounded(error.root_cause()))),
         // A function of wasmtime-wasi refused what it was called with, most likely a pointer.
@@ -133,7 +146,6 @@ fn trap_text(trap: Trap) -> &'static str {
         Trap::IntegerOverflow => "overflowed an integer division or conversion",
         Trap::IntegerDivisionByZero => "divided an integer by zero",
         Trap::BadConversionToInteger => "converted a number that is not one to an integer",
-        Trap::UnreachableCodeReached => "executed `unreachable`, as an abort or a panic does",
         Trap::Interrupt => "was interrupted",
         _ => "trapped",
     }

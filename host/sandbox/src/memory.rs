@@ -9,8 +9,8 @@ pub(crate) struct MemoryWall {
     limit: usize,
     /// The most bytes the guest had.
     pub(crate) peak: usize,
-    /// The last growth that was refused. A guest learns of it as -1 and mostly aborts, which would look like any other
-    /// trap; so it is remembered here.
+    /// The last growth, where it was refused. A guest learns of it as -1 and mostly aborts, which would look like any other
+    /// trap; so it is remembered here. One that gets memory after all has survived the refusal.
     pub(crate) refused: Option<Refused>,
 }
 
@@ -36,6 +36,10 @@ impl ResourceLimiter for MemoryWall {
             return Ok(false);
         }
         self.peak = self.peak.max(desired);
+        // To grow by nothing is only to ask how large the memory is.
+        if desired > current {
+            self.refused = None;
+        }
         Ok(true)
     }
 
