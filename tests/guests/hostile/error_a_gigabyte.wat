@@ -1,4 +1,4 @@
-;; failed error=1024 says="bytes cut" timeout_ms=60000 error_bytes=1073741824
+;; failed says="bytes cut" timeout_ms=60000 error_bytes=1073741824
 ;; 1 GiB of error text, 16 MiB at a time.
 (module
   (import "afresh_v1" "error_write" (func $error (param i32 i32)))

@@ -1,4 +1,4 @@
-;; timed_out error=1024 timeout_ms=100
+;; timed_out timeout_ms=100
 (module
   (import "afresh_v1" "error_write" (func $error (param i32 i32)))
   (memory (export "memory") 256)

@@ -1,4 +1,4 @@
-;; timed_out timeout_ms=100 log_at_most=4096
+;; timed_out timeout_ms=100
 (module
   (import "afresh_v1" "log" (func $log (param i32 i32 i32)))
   (memory (export "memory") 256)

@@ -1,4 +1,4 @@
-;; over_limit output=16 memory=67108864
+;; over_limit memory=67108864
 (module
   (import "afresh_v1" "reply_write" (func $reply (param i32 i32)))
   (memory (export "memory") 1024)

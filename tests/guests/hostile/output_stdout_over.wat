@@ -1,4 +1,4 @@
-;; over_limit output=1024 says="1025 bytes"
+;; over_limit says="1025 bytes"
 ;; One byte at a time.
 (module
   (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))

@@ -2,11 +2,13 @@
 //!
 //! * [`redis_server`]: a `redis-server` of one's own
 //! * [`mod@worker`]: a worker process, and the moments it tells of in its log
+//! * [`catalogue`]: the guests of `tests/guests`, each with what must become of it
 //! * [`wait_until`]: waiting for something, with a deadline and never a bare sleep
 //!
 //! What a test needs and the machine does not have is a panic that says what to install: a test that is skipped in
 //! silence proves nothing.
 
+pub mod catalogue;
 pub mod redis_server;
 pub mod worker;
 

@@ -1,0 +1,2 @@
+;; bad_module says="is a WebAssembly component"
+(component)

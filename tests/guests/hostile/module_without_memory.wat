@@ -1,0 +1,3 @@
+;; bad_module says="does not export its memory"
+(module
+  (func (export "_start")))

@@ -1,0 +1,3 @@
+;; bad_module says="has no `_start`"
+(module
+  (memory (export "memory") 1))

@@ -1,0 +1,8 @@
+;; trapped says="unreachable"
+;; What was replied before a trap is no reply.
+(module
+  (import "afresh_v1" "reply_write" (func $reply (param i32 i32)))
+  (memory (export "memory") 1)
+  (func (export "_start")
+    (call $reply (i32.const 0) (i32.const 16))
+    unreachable))

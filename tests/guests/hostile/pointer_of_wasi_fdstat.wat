@@ -1,0 +1,5 @@
+;; trapped says="was stopped by a host function"
+(module
+  (import "wasi_snapshot_preview1" "fd_fdstat_get" (func $fdstat (param i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "_start") (drop (call $fdstat (i32.const 1) (i32.const 65528)))))

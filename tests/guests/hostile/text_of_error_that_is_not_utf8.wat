@@ -1,0 +1,9 @@
+;; failed says="�"
+(module
+  (import "afresh_v1" "error_write" (func $error (param i32 i32)))
+  (import "afresh_v1" "verdict" (func $verdict (param i32 i64)))
+  (memory (export "memory") 2)
+  (func (export "_start")
+    (memory.fill (i32.const 0) (i32.const 0xff) (i32.const 100000))
+    (call $error (i32.const 0) (i32.const 100000))
+    (call $verdict (i32.const 1) (i64.const -1))))

@@ -1,0 +1,6 @@
+;; failed retry_after_ms=31536000000
+;; A wait of 292 million years is a year.
+(module
+  (import "afresh_v1" "verdict" (func $verdict (param i32 i64)))
+  (memory (export "memory") 1)
+  (func (export "_start") (call $verdict (i32.const 1) (i64.const 0x7fffffffffffffff))))
