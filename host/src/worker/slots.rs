@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use afresh_sandbox::InUse;
 use crossbeam_channel::{Receiver, Sender};
 use tokio::sync::mpsc;
 
@@ -109,6 +110,9 @@ impl Slot {
             // A bug of ours must cost neither the slot nor the lease: let go of, it expires, and the job comes back as lost.
             let ended = catch_unwind(AssertUnwindSafe(|| self.end(attempt)));
             self.board.end(number);
+            // For who wants to know that nothing of an attempt is left behind.
+            let InUse { slots, instances, memories } = self.shop.sandbox.in_use();
+            tracing::debug!(job = %lease.id, slots, instances, memories, "attempt left the sandbox");
             let Ok(ended) = ended else {
                 tracing::error!(job = %lease.id, "the worker panicked; this is a bug in afresh, please report it");
                 self.in_flight.remove([&lease]);

@@ -1,0 +1,13 @@
+//! Guests that mean harm, as an operator would meet them: in a real worker, on a real broker.
+//!
+//! * `walk`: every guest of `tests/guests/hostile`, one after the other, and what worker and broker felt of it
+//! * `felt`: what a worker takes of its machine
+
+mod felt;
+#[path = "../worker/guests.rs"]
+#[expect(dead_code, reason = "the tests of the worker use all of it")]
+mod guests;
+#[path = "../worker/site.rs"]
+#[expect(dead_code, reason = "the tests of the worker use all of it")]
+mod site;
+mod walk;
