@@ -66,7 +66,9 @@ impl Attempt {
         let found = shop.registry.find(&self.lease.job.task);
         let terms = Terms::of(&found.policy(), &self.lease.job.options, shop.registry.config());
         let needed = match &found {
-            Found::Ready(_) => terms.limits.memory,
+            Found::Ready(_) => {
+                terms.limits.most_bytes(self.lease.job.payload.len(), may_enqueue(&self.lease.job.task, shop))
+            }
             Found::Missing(_) => 0,
         };
         let share = match shop.budget.admit(needed, &self.cancel) {
@@ -208,6 +210,11 @@ impl Voice {
         }));
         Some(Note { lease: self.lease.clone(), progress: glimpse.progress, log })
     }
+}
+
+/// Whether the operator lets this task enqueue anywhere.
+fn may_enqueue(task: &str, shop: &Workshop) -> bool {
+    shop.registry.config().tasks.get(task).is_some_and(|task| !task.enqueue.is_empty())
 }
 
 /// The outbox of an attempt of this task: nothing goes into it that the operator has not allowed.
