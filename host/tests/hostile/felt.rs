@@ -49,6 +49,11 @@ impl Felt {
     }
 }
 
+/// The most memory that the worker ever had, in bytes.
+pub(crate) fn peak(worker: &Worker) -> u64 {
+    number(&status(worker), "VmHWM:") * 1024
+}
+
 fn status(worker: &Worker) -> String {
     fs::read_to_string(format!("/proc/{}/status", worker.pid())).expect("the worker lives")
 }
