@@ -4,42 +4,15 @@
 //! In a folder that is neither, and in a workspace without a crate of its own, the folders right below are looked at
 //! for such C programs too.
 
-use std::fmt;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use afresh_sandbox::ModuleInfo;
+use afresh_toolchain::{Reporter, cargo, clang};
 use anyhow::{Context as _, bail, ensure};
-
-use crate::toolchain::{cargo, clang};
 
 /// Where modules go unless told otherwise, below the folder that is built: version control ignores it already.
 pub const DEFAULT_OUT: &str = "target/afresh";
-
-/// Says on stderr what is going on, unless it is to be quiet.
-#[derive(Clone, Copy, Debug)]
-pub struct Reporter {
-    quiet: bool,
-}
-
-impl Reporter {
-    /// One that speaks, or one that is quiet.
-    pub fn new(quiet: bool) -> Self {
-        Self { quiet }
-    }
-
-    /// Whether only what went wrong is to be said.
-    pub fn is_quiet(&self) -> bool {
-        self.quiet
-    }
-
-    /// Says one line.
-    pub fn say(&self, line: impl fmt::Display) {
-        if !self.quiet {
-            eprintln!("{line}");
-        }
-    }
-}
 
 /// A task module that was built, checked, and put into its folder.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! What an operator runs: the worker and the command line. The queue and the sandbox know nothing of each other; they
 //! meet here.
 //!
-//! * [`build`], [`scaffold`], [`toolchain`]: task modules from sources
+//! * [`build`], [`scaffold`]: task modules from sources
 //! * [`cli`]: the command line, one file a verb
 //! * [`config`]: `afresh.toml`, its defaults, and what wins over what
 //! * [`worker`]: takes jobs, runs them in slots, settles them
@@ -32,5 +32,4 @@ pub mod shutdown;
 pub mod sources;
 pub mod telemetry;
 pub mod terms;
-pub mod toolchain;
 pub mod worker;

@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use afresh_toolchain::STACK_BYTES;
 use anyhow::{Context as _, ensure};
-
-use crate::toolchain::STACK_BYTES;
 
 /// The files of a new crate, and their templates.
 const FILES: &[(&str, &str)] = &[

@@ -11,7 +11,7 @@ struct Absence {
     why: &'static str,
 }
 
-const ABSENCES: [Absence; 6] = [
+const ABSENCES: [Absence; 7] = [
     Absence {
         folder: "host/queue",
         words: &["wasmtime", "afresh_sandbox", "afresh-sandbox"],
@@ -31,6 +31,11 @@ const ABSENCES: [Absence; 6] = [
             "Broker",
         ],
         why: "a sandbox runs a module and knows no job, no queue and no retry",
+    },
+    Absence {
+        folder: "host/toolchain",
+        words: &["wasmtime", "tokio", "afresh_sandbox", "afresh-sandbox", "afresh_queue", "afresh-queue"],
+        why: "a compiler is called without anything that runs what it makes",
     },
     Absence {
         folder: "guest-sdk",

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use afresh_toolchain::Reporter;
 use bytesize::ByteSize;
 use serde::Serialize;
 
 use super::Output;
-use crate::build::{self, Built, Reporter};
+use crate::build::{self, Built};
 
 /// Build a crate, a workspace or C programs into checked task modules
 ///

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use afresh_queue::{Broker, Client, JobView};
+use afresh_toolchain::Reporter;
 use anyhow::Context as _;
 use bytesize::ByteSize;
 use tokio::task::JoinHandle;
 
 use super::output::{json, print_line, table};
 use super::{Session, block_on, worker};
-use crate::build::{self, Reporter};
+use crate::build;
 use crate::examples::{self, Case};
 use crate::registry::Registry;
 use crate::shutdown::{Shutdown, Trigger};

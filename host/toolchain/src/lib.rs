@@ -2,6 +2,9 @@
 //!
 //! * [`cargo`]: Rust, and rustup for the target
 //! * [`clang`]: C, where there is a clang that knows WASI
+//! * [`reporter`]: how what goes on is told meanwhile
+//!
+//! Knows neither Wasm nor the sandbox: what the compilers made is checked by who asked for it.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -9,6 +12,9 @@ use std::process::Command;
 
 pub mod cargo;
 pub mod clang;
+pub mod reporter;
+
+pub use reporter::Reporter;
 
 /// The Rust target of tasks.
 pub const TARGET: &str = "wasm32-wasip1";

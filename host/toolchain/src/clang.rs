@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
 
-use super::{STACK_BYTES, tool};
+use crate::{STACK_BYTES, tool};
 
 /// What a person without such a clang has to install.
 pub const NEEDS: &str = "a clang that compiles for WASI: on Debian and Ubuntu `apt install clang lld wasi-libc \

@@ -7,8 +7,7 @@ use std::process::Stdio;
 use anyhow::{Context as _, bail, ensure};
 use serde::Deserialize;
 
-use super::{STACK_BYTES, TARGET, tool};
-use crate::build::Reporter;
+use crate::{Reporter, STACK_BYTES, TARGET, tool};
 
 /// Builds the programs of the crate or workspace in `dir`, as `cargo build --release` there would, for [`TARGET`].
 /// Cargo's own progress and diagnostics go to stderr. The target folder is the one cargo would take.
