@@ -29,6 +29,13 @@ use policy::Policy;
 /// | `fuel` | `1_000_000_000` | instructions of one attempt, about |
 /// | `min_backoff` | `"1s"` | the shortest wait before a retry |
 /// | `max_backoff` | `"10min"` | the longest wait before a retry |
+/// | `env` | `["LANG"]` | environment variables it wants |
+/// | `secrets` | `["API_KEY"]` | secrets it wants, as environment variables |
+/// | `folders` | `["/models"]` | folders it wants to read |
+/// | `scratch` | `"16MiB"` | what it wants to write into `/scratch`, a folder that is gone with the attempt |
+/// | `enqueue` | `["mail"]` | queues it wants to enqueue into |
+///
+/// The last five give nothing by themselves: they tell the operator what to grant, under `[tasks.NAME]`.
 #[proc_macro_attribute]
 pub fn task(policy: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let item = TokenStream::from(item);

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use afresh_protocol::TaskPolicy;
 use afresh_protocol::policy::check_name;
+use afresh_protocol::{TaskPolicy, grants};
 use bytesize::ByteSize;
 use proc_macro2::TokenStream;
+use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::meta::ParseNestedMeta;
 use syn::parse::Parser;
-use syn::{Ident, Lit, LitInt, LitStr};
+use syn::{Expr, ExprLit, Ident, Lit, LitInt, LitStr};
 
 /// A Wasm page: no instance has less.
 const PAGE: u64 = 64 << 10;
@@ -17,7 +18,8 @@ const PAGE: u64 = 64 << 10;
 /// Where a 32-bit memory ends.
 const MAX_MEMORY: u64 = 4 << 30;
 
-const KEYS: &str = "`name`, `max_attempts`, `timeout`, `memory`, `fuel`, `min_backoff` and `max_backoff`";
+const KEYS: &str = "`name`, `max_attempts`, `timeout`, `memory`, `fuel`, `min_backoff`, `max_backoff`, `env`, `secrets`, \
+                    `folders`, `scratch` and `enqueue`";
 
 /// What stands in the brackets of `#[task(…)]`.
 pub(crate) struct Policy(TaskPolicy);
@@ -40,6 +42,11 @@ impl Policy {
                 "fuel" => policy.fuel = Some(number(&meta)?.base10_parse()?),
                 "min_backoff" => policy.min_backoff_ms = Some(millis(&meta)?),
                 "max_backoff" => policy.max_backoff_ms = Some(millis(&meta)?),
+                "env" => policy.env = list(&meta, |names| grants::check_variables(names, &[]))?,
+                "secrets" => policy.secrets = list(&meta, |names| grants::check_variables(&[], names))?,
+                "folders" => policy.folders = list(&meta, grants::check_folders)?,
+                "scratch" => policy.scratch = Some(scratch(&meta)?),
+                "enqueue" => policy.enqueue = list(&meta, grants::check_queues)?,
                 _ => return Err(meta.error(format!("a task does not have this; it has {KEYS}"))),
             }
             seen.push(key);
@@ -58,6 +65,8 @@ impl Policy {
             check_name(&policy.task)
                 .map_err(|e| syn::Error::new(function.span(), format!("{e}; give one by `#[task(name = \"…\")]`")))?;
         }
+        // What is wrong with a single key has been said at its place; this is what two keys say together.
+        policy.check().map_err(|e| syn::Error::new_spanned(brackets, e))?;
         Ok(Self(policy))
     }
 
@@ -93,17 +102,45 @@ fn millis(meta: &ParseNestedMeta) -> syn::Result<u64> {
 }
 
 fn memory(meta: &ParseNestedMeta) -> syn::Result<u64> {
+    let (size, text) = size(meta)?;
+    if (PAGE..=MAX_MEMORY).contains(&size) {
+        Ok(size)
+    } else {
+        Err(syn::Error::new(text.span(), "memory is from 64KiB (one page) to 4GiB (all that 32 bits can address)"))
+    }
+}
+
+fn scratch(meta: &ParseNestedMeta) -> syn::Result<u64> {
+    let (size, text) = size(meta)?;
+    grants::check_scratch(size).map_err(|e| syn::Error::new(text.span(), e))?;
+    Ok(size)
+}
+
+fn size(meta: &ParseNestedMeta) -> syn::Result<(u64, LitStr)> {
     const WANTED: &str = "a size is text with a unit, such as \"64MiB\" or \"500KiB\"";
     let text = text(meta, WANTED)?;
     let size: ByteSize = text
         .value()
         .parse()
         .map_err(|e| syn::Error::new(text.span(), format!("{WANTED}; this one does not parse: {e}")))?;
-    if (PAGE..=MAX_MEMORY).contains(&size.as_u64()) {
-        Ok(size.as_u64())
-    } else {
-        Err(syn::Error::new(text.span(), "memory is from 64KiB (one page) to 4GiB (all that 32 bits can address)"))
-    }
+    Ok((size.as_u64(), text))
+}
+
+/// A list of texts that passes a check.
+fn list(meta: &ParseNestedMeta, check: impl Fn(&[&str]) -> Result<(), String>) -> syn::Result<Vec<String>> {
+    let wanted = |at: &dyn ToTokens| syn::Error::new_spanned(at, "this is a list of texts, such as [\"one\", \"two\"]");
+    let array = match meta.value()?.parse()? {
+        Expr::Array(array) => array,
+        other => return Err(wanted(&other)),
+    };
+    let text = |element: &Expr| match element {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Ok(text.value()),
+        other => Err(wanted(other)),
+    };
+    let texts = array.elems.iter().map(text).collect::<syn::Result<Vec<_>>>()?;
+    let words: Vec<_> = texts.iter().map(String::as_str).collect();
+    check(&words).map_err(|e| syn::Error::new_spanned(&array, e))?;
+    Ok(texts)
 }
 
 fn text(meta: &ParseNestedMeta, wanted: &str) -> syn::Result<LitStr> {

@@ -5,11 +5,13 @@
 //! * [`error`]: the one bounded record that outlives a failed attempt
 //! * [`usage`]: what an attempt took
 //! * [`policy`]: what a task asks for, as it travels in the module's custom section
+//! * [`grants`]: what a task may be granted, and how it is named
 //! * [`enqueue`]: what a task says of a job that it enqueues
 
 pub mod abi;
 pub mod enqueue;
 pub mod error;
+pub mod grants;
 pub mod outcome;
 pub mod policy;
 pub mod usage;

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::grants;
+
 /// What a task asks for; everything absent is the host's default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,6 +31,21 @@ pub struct TaskPolicy {
     /// Milliseconds of the longest wait before a retry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_backoff_ms: Option<u64>,
+    /// Environment variables it wants to be granted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<String>,
+    /// Secrets it wants to be granted: environment variables as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+    /// Folders it wants to read, by the paths it knows them by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folders: Vec<String>,
+    /// Bytes it wants to write into a scratch folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scratch: Option<u64>,
+    /// Queues it wants to enqueue into.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub enqueue: Vec<String>,
 }
 
 /// The most bytes a tasks section may have: a section is read before anything else is known of the module.
@@ -47,7 +64,7 @@ impl TaskPolicy {
     ///
     /// # Errors
     /// A sentence that says what is wrong: too long, not UTF-8, a line that is not such an object, a name that is not
-    /// one, a task declared twice.
+    /// one, a task declared twice, a grant that cannot be.
     pub fn parse_section(bytes: &[u8]) -> Result<Vec<Self>, String> {
         if bytes.len() > MAX_SECTION_BYTES {
             return Err(format!("its tasks section has {} bytes, the limit is {MAX_SECTION_BYTES}", bytes.len()));
@@ -57,7 +74,7 @@ impl TaskPolicy {
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
             let task: Self =
                 serde_json::from_str(line).map_err(|e| format!("its tasks section cannot be read: {e}"))?;
-            check_name(&task.task)?;
+            task.check()?;
             if tasks.iter().any(|other| other.task == task.task) {
                 return Err(format!("it declares the task `{}` twice", task.task));
             }
@@ -66,11 +83,27 @@ impl TaskPolicy {
         Ok(tasks)
     }
 
+    /// Checks the names in it. What it asks to be granted is only asked for: the operator's configuration grants.
+    ///
+    /// # Errors
+    /// A sentence about the first that cannot be.
+    pub fn check(&self) -> Result<(), String> {
+        check_name(&self.task)?;
+        grants::check_variables(&words(&self.env), &words(&self.secrets))?;
+        grants::check_folders(&words(&self.folders))?;
+        grants::check_queues(&words(&self.enqueue))?;
+        self.scratch.map_or(Ok(()), grants::check_scratch)
+    }
+
     /// The line that stands for this task in a section, with its line end.
     pub fn to_line(&self) -> String {
         // A struct of strings and integers always serialises.
         serde_json::to_string(self).unwrap_or_default() + "\n"
     }
+}
+
+fn words(list: &[String]) -> Vec<&str> {
+    list.iter().map(String::as_str).collect()
 }
 
 /// Checks that a name can be a task's or a queue's: 1 to 128 of `a–z A–Z 0–9 _ - .`, not starting with a dot.
@@ -97,8 +130,17 @@ mod tests {
     fn a_section_round_trips() {
         let a = TaskPolicy { task: "a".into(), max_attempts: Some(5), timeout_ms: Some(30_000), ..Default::default() };
         let b = TaskPolicy { task: "b".into(), memory: Some(64 << 20), ..Default::default() };
-        let section = a.to_line() + &b.to_line();
-        assert_eq!(TaskPolicy::parse_section(section.as_bytes()), Ok(vec![a, b]));
+        let c = TaskPolicy {
+            task: "c".into(),
+            env: vec!["LANG".into()],
+            secrets: vec!["API_KEY".into()],
+            folders: vec!["/models".into()],
+            scratch: Some(1 << 20),
+            enqueue: vec!["mail".into()],
+            ..Default::default()
+        };
+        let section = a.to_line() + &b.to_line() + &c.to_line();
+        assert_eq!(TaskPolicy::parse_section(section.as_bytes()), Ok(vec![a, b, c]));
     }
 
     #[test]
@@ -108,6 +150,11 @@ mod tests {
             (twice.as_bytes(), "twice"),
             (b"{\"task\":\"a\",\"speed\":9}".as_slice(), "unknown field `speed`"),
             (b"{\"task\":\"../a\"}", "not a name"),
+            (b"{\"task\":\"a\",\"env\":[\"A=B\"]}", "does not name a variable"),
+            (b"{\"task\":\"a\",\"env\":[\"A\"],\"secrets\":[\"A\"]}", "a variable and a secret"),
+            (b"{\"task\":\"a\",\"folders\":[\"/a/../b\"]}", "no folder for a guest"),
+            (b"{\"task\":\"a\",\"scratch\":0}", "from 4 KiB"),
+            (b"{\"task\":\"a\",\"enqueue\":[\"a b\"]}", "not a name"),
             (b"\xff", "UTF-8"),
             (&[b' '; MAX_SECTION_BYTES + 1], "limit"),
         ] {

@@ -2,7 +2,7 @@
 
 use afresh_protocol::abi::{self, LogLevel, Refusal, TAKEN, Verdict, env, exit};
 use afresh_protocol::enqueue::{self, Request};
-use afresh_protocol::{TaskPolicy, policy};
+use afresh_protocol::{TaskPolicy, grants, policy};
 
 const PAGE: &str = include_str!("../ABI.md");
 
@@ -62,9 +62,13 @@ fn the_policy_s_keys_are_those_of_the_page() {
         fuel: Some(1),
         min_backoff_ms: Some(1),
         max_backoff_ms: Some(1),
+        env: vec!["A".into()],
+        secrets: vec!["B".into()],
+        folders: vec!["/a".into()],
+        scratch: Some(1),
+        enqueue: vec!["a".into()],
     };
-    let page: Vec<_> = table("key").into_iter().map(|(key, _)| key.trim_matches('`').to_owned()).collect();
-    assert_eq!(page, keys(&whole.to_line()));
+    assert_eq!(policy_keys(), keys(&whole.to_line()));
 }
 
 #[test]
@@ -83,14 +87,19 @@ fn the_request_s_keys_are_those_of_the_page() {
         key: Some("a".into()),
         expires_in_ms: Some(1),
     };
-    let policy = table("key").into_iter().map(|(key, _)| key.trim_matches('`'));
+    let policy = policy_keys();
     // The page leaves out what a task asks for in the same words; fuel is no job's.
     let (shared, own): (Vec<_>, Vec<_>) = keys(&String::from_utf8(whole.to_spec()).unwrap())
         .into_iter()
-        .partition(|key| policy.clone().filter(|&other| other != "task" && other != "fuel").any(|other| other == key));
+        .partition(|key| policy.iter().filter(|other| !["task", "fuel"].contains(other)).any(|other| other == key));
     assert_eq!(shared, ["max_attempts", "min_backoff_ms", "max_backoff_ms", "timeout_ms", "memory"]);
     let page: Vec<_> = table("spec").into_iter().map(|(key, _)| key.trim_matches('`').to_owned()).collect();
     assert_eq!(page, own);
+}
+
+/// The keys of the tasks section, some of which share a row of the page.
+fn policy_keys() -> Vec<&'static str> {
+    table("key").into_iter().flat_map(|(keys, _)| keys.split(", ")).map(|key| key.trim_matches('`')).collect()
 }
 
 /// The keys of a flat JSON object, in their order.
@@ -120,6 +129,8 @@ fn the_names_and_bounds_are_those_of_the_page() {
         format!("UTF-8, at most {} bytes, one JSON object per line", policy::MAX_SECTION_BYTES),
         format!("UTF-8, at most {} bytes, one JSON object;", enqueue::MAX_SPEC_BYTES),
         format!("A name has 1 to {} letters", policy::MAX_NAME_BYTES),
+        format!("at most {} of each kind", grants::MAX_OF_A_KIND),
+        format!("a folder `{}`", grants::SCRATCH),
         format!("its id, 1 to {} letters", enqueue::MAX_ID_BYTES),
         format!("from {} to {},", enqueue::PRIORITIES.start(), enqueue::PRIORITIES.end()),
     ] {

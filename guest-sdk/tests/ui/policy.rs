@@ -33,6 +33,27 @@ fn twice() {}
 #[task(name = "log/report")]
 fn no_name() {}
 
+#[task(env = "LANG")]
+fn no_list() {}
+
+#[task(secrets = [API_KEY])]
+fn no_texts() {}
+
+#[task(env = ["AFRESH_TASK"])]
+fn ours() {}
+
+#[task(env = ["KEY"], secrets = ["KEY"])]
+fn variable_and_secret() {}
+
+#[task(folders = ["../up"])]
+fn no_folder() {}
+
+#[task(scratch = "1B")]
+fn too_little_scratch() {}
+
+#[task(enqueue = ["mail", "mail"])]
+fn queue_twice() {}
+
 #[task]
 fn größe() {}
 
