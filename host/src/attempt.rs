@@ -130,6 +130,7 @@ impl Attempt {
             ],
             watch: Some(self.watch.clone()),
             outbox: Some(outbox),
+            ..Call::default()
         };
         shop.sandbox.run(&entry.module, call, &terms.limits, &self.cancel).unwrap_or_else(|error| {
             // Ours, not the guest's: it costs no attempt, and the operator hears of it. But it waits, and not for ever:

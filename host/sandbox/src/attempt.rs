@@ -31,7 +31,7 @@ pub(crate) fn run(module: &TaskModule, call: Call, limits: &Limits, cancel: &Can
     let fuel = limits.fuel.and_then(|given| Some(given - store.get_fuel().ok()?));
     // This drops the store, and with it the guest's memory, before anybody hears of the outcome.
     let mut state = store.into_data();
-    state.finish_lines();
+    state.finish_texts();
     let usage = Usage {
         wall_us: micros(wall),
         cpu_us: micros(cpu),

@@ -8,6 +8,7 @@
 //! * [`cancel`]: how somebody outside ends an attempt, and why
 //! * [`watch`]: a look at an attempt while it runs
 //! * [`outbox`]: where a guest puts its requests for further work
+//! * [`secrets`]: what an attempt may be told, and nobody else
 //! * [`report`]: what one attempt takes and what it answers
 //!
 //! How it works, in the order of one attempt:
@@ -36,6 +37,7 @@ mod module;
 pub mod outbox;
 pub mod report;
 pub mod sandbox;
+pub mod secrets;
 mod slots;
 mod state;
 mod ticker;
@@ -52,4 +54,5 @@ pub use module::TaskModule;
 pub use outbox::{Outbox, Refusal};
 pub use report::{Call, LogLine, Report};
 pub use sandbox::{InUse, Sandbox};
+pub use secrets::{Secret, Secrets};
 pub use watch::{Glimpse, Watch};

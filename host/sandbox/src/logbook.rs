@@ -7,6 +7,7 @@ use afresh_protocol::abi::LogLevel;
 use afresh_protocol::error::elision;
 
 use crate::report::LogLine;
+use crate::secrets::Secrets;
 use crate::watch::Watch;
 
 /// Bytes of one line that are kept; what follows is counted and dropped.
@@ -17,18 +18,21 @@ pub(crate) struct LogBook {
     lines: Newest,
     total: u64,
     watch: Option<Watch>,
+    secrets: Secrets,
 }
 
 impl LogBook {
-    pub(crate) fn new(room: usize, watch: Option<Watch>) -> Self {
-        Self { lines: Newest::new(room), total: 0, watch }
+    pub(crate) fn new(room: usize, watch: Option<Watch>, secrets: Secrets) -> Self {
+        Self { lines: Newest::new(room), total: 0, watch, secrets }
     }
 
     /// Adds one line; its text may be of any length.
     pub(crate) fn line(&mut self, level: LogLevel, text: &[u8]) {
         self.total += text.len() as u64;
-        let kept = &text[..text.len().min(MAX_LINE)];
-        self.keep(level, kept, text.len() - kept.len());
+        let redacted = self.secrets.redact_start(text, MAX_LINE);
+        let kept = &redacted[..redacted.len().min(MAX_LINE)];
+        let missing = if text.len() > MAX_LINE { text.len().saturating_sub(kept.len()) } else { 0 };
+        self.keep(level, kept, missing);
     }
 
     /// Bytes logged, kept or not.
@@ -133,7 +137,7 @@ mod tests {
     use super::*;
 
     fn book(room: usize) -> LogBook {
-        LogBook::new(room, None)
+        LogBook::new(room, None, Secrets::default())
     }
 
     fn texts(mut book: LogBook) -> Vec<String> {

@@ -6,6 +6,7 @@ use afresh_protocol::abi::LogLevel;
 use afresh_protocol::{Outcome, Usage};
 
 use crate::outbox::Outbox;
+use crate::secrets::Secrets;
 use crate::watch::Watch;
 
 /// What goes into one attempt.
@@ -15,8 +16,10 @@ pub struct Call {
     pub task: String,
     /// The payload, opaque.
     pub payload: Vec<u8>,
-    /// The guest's whole environment.
+    /// The guest's whole environment, but for its secrets.
     pub env: Vec<(String, String)>,
+    /// Further variables, whose values are kept out of the log and the error. The reply is the guest's own.
+    pub secrets: Secrets,
     /// A window for who wants to look while the guest runs; one for this attempt alone.
     pub watch: Option<Watch>,
     /// Where the guest may put its requests; `None` where it may not.

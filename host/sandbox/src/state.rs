@@ -13,6 +13,7 @@ use crate::logbook::{Lines, LogBook};
 use crate::memory::MemoryWall;
 use crate::outbox::Gate;
 use crate::report::Call;
+use crate::secrets::Redactor;
 use crate::wasi;
 use crate::watch::Watch;
 
@@ -46,6 +47,10 @@ pub(crate) struct State {
     pub(crate) started: Instant,
     stdout: Lines,
     stderr: Lines,
+    /// What keeps secrets out of these two, and out of the error's text.
+    from_stdout: Redactor,
+    from_stderr: Redactor,
+    from_error: Redactor,
     cancel: Cancel,
     /// Who looks on, if anybody.
     watch: Option<Watch>,
@@ -70,6 +75,8 @@ pub(crate) struct Stop;
 impl State {
     pub(crate) fn new(kind: ModuleKind, call: Call, limits: &Limits, cancel: &Cancel) -> Self {
         let started = Instant::now();
+        let redactor = || Redactor::new(&call.secrets);
+        let (from_stdout, from_stderr, from_error) = (redactor(), redactor(), redactor());
         Self {
             kind,
             wasi: wasi::context(&call, started),
@@ -80,7 +87,7 @@ impl State {
             reply_bytes: 0,
             error: Excerpt::new(limits.error),
             verdict: None,
-            log: LogBook::new(limits.log, call.watch.clone()),
+            log: LogBook::new(limits.log, call.watch.clone(), call.secrets),
             progress: None,
             gate: Gate::new(call.outbox, limits),
             memory: MemoryWall::new(limits.memory),
@@ -89,6 +96,9 @@ impl State {
             started,
             stdout: Lines::default(),
             stderr: Lines::default(),
+            from_stdout,
+            from_stderr,
+            from_error,
             cancel: cancel.clone(),
             watch: call.watch,
         }
@@ -148,7 +158,7 @@ impl State {
     pub(crate) fn write_error(&mut self, bytes: &[u8]) -> Result<(), Stop> {
         for chunk in bytes.chunks(CHUNK) {
             self.check()?;
-            self.error.push(chunk);
+            self.from_error.push(chunk, &mut |text| self.error.push(text));
         }
         Ok(())
     }
@@ -160,7 +170,7 @@ impl State {
         }
         for chunk in bytes.chunks(CHUNK) {
             self.check()?;
-            self.stdout.push(chunk, &mut self.log);
+            self.from_stdout.push(chunk, &mut |text| self.stdout.push(text, &mut self.log));
         }
         Ok(())
     }
@@ -169,10 +179,12 @@ impl State {
     pub(crate) fn write_stderr(&mut self, bytes: &[u8]) -> Result<(), Stop> {
         for chunk in bytes.chunks(CHUNK) {
             self.check()?;
-            self.stderr.push(chunk, &mut self.log);
-            if self.kind == ModuleKind::Command {
-                self.error.push(chunk);
-            }
+            self.from_stderr.push(chunk, &mut |text| {
+                self.stderr.push(text, &mut self.log);
+                if self.kind == ModuleKind::Command {
+                    self.error.push(text);
+                }
+            });
         }
         Ok(())
     }
@@ -186,8 +198,16 @@ impl State {
         Ok(())
     }
 
-    /// Lines without a line end are lines too.
-    pub(crate) fn finish_lines(&mut self) {
+    /// The guest says no more: what was held back comes out, and lines without a line end are lines too.
+    pub(crate) fn finish_texts(&mut self) {
+        self.from_error.finish(&mut |text| self.error.push(text));
+        self.from_stdout.finish(&mut |text| self.stdout.push(text, &mut self.log));
+        self.from_stderr.finish(&mut |text| {
+            self.stderr.push(text, &mut self.log);
+            if self.kind == ModuleKind::Command {
+                self.error.push(text);
+            }
+        });
         self.stdout.finish(&mut self.log);
         self.stderr.finish(&mut self.log);
     }

@@ -28,7 +28,12 @@ const MAX_SUBSCRIPTIONS: u32 = 1024;
 
 /// The world of one attempt.
 pub(crate) fn context(call: &Call, started: Instant) -> WasiP1Ctx {
-    WasiCtxBuilder::new().arg(&call.task).envs(&call.env).monotonic_clock(Clock(started)).build_p1()
+    let mut builder = WasiCtxBuilder::new();
+    builder.arg(&call.task).envs(&call.env).monotonic_clock(Clock(started));
+    for (name, secret) in call.secrets.named() {
+        builder.env(name, secret.expose());
+    }
+    builder.build_p1()
 }
 
 /// A clock that starts with the attempt. `poll_oneoff` has to know its zero, so it is ours.

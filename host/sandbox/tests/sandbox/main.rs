@@ -5,6 +5,7 @@ mod cancel;
 mod guests;
 mod outbox;
 mod refusals;
+mod secrets;
 mod state;
 mod support;
 mod watch;
