@@ -19,7 +19,7 @@ pub(crate) fn run(module: &TaskModule, call: Call, limits: &Limits, cancel: &Can
     if limits.fuel.is_some() && !module.is_metered() {
         return Err(SandboxError::NotMetered);
     }
-    let state = State::new(module.info().kind, call, limits, cancel);
+    let state = State::new(module.info().kind, call, limits, cancel)?;
     let mut store = Store::new(module.pre().module().engine(), state);
     arm(&mut store, module, limits)?;
 

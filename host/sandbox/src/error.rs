@@ -1,6 +1,7 @@
 //! What goes wrong on our side of the wall. What goes wrong on the guest's side is an [`crate::Outcome`], never this.
 
 use std::fmt;
+use std::path::PathBuf;
 
 /// The sandbox itself failed; the guest is not to blame, and the attempt may be tried again elsewhere.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +12,14 @@ pub enum SandboxError {
     /// A fresh instance could not be had, before any guest code ran.
     #[error("make a fresh instance: {0}")]
     Instantiate(String),
+    /// A folder that was granted to the task, or its scratch folder, is not there, or may not be read.
+    #[error("open the folder {}, which the task was granted: {reason}", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
     /// Limits ask for fuel, but the module was compiled without it.
     #[error("run with a fuel limit: the module was loaded without fuel; load it with `load_metered`")]
     NotMetered,

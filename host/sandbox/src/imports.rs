@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn the_tables_and_the_linker_agree() {
         let core = Core::new(&SandboxConfig::default(), Metering::Off).unwrap();
-        let state = State::new(ModuleKind::Sdk, Call::default(), &Limits::default(), &Cancel::new());
+        let state = State::new(ModuleKind::Sdk, Call::default(), &Limits::default(), &Cancel::new()).unwrap();
         let mut store = Store::new(&core.engine, state);
         let externs: Vec<_> = core.linker.iter(&mut store).map(|(m, n, e)| (m.to_owned(), n.to_owned(), e)).collect();
         let linked: BTreeSet<_> = externs

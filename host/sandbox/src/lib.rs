@@ -8,7 +8,7 @@
 //! * [`cancel`]: how somebody outside ends an attempt, and why
 //! * [`watch`]: a look at an attempt while it runs
 //! * [`outbox`]: where a guest puts its requests for further work
-//! * [`secrets`]: what an attempt may be told, and nobody else
+//! * [`files`], [`secrets`]: what an attempt may be granted besides
 //! * [`report`]: what one attempt takes and what it answers
 //!
 //! How it works, in the order of one attempt:
@@ -29,6 +29,7 @@ mod classify;
 mod engine;
 mod error;
 mod excerpt;
+pub mod files;
 mod imports;
 pub mod limits;
 mod logbook;
@@ -49,6 +50,7 @@ pub use cancel::{Cancel, Reason};
 pub use check::{ModuleInfo, ModuleKind, check};
 pub use engine::{ENGINE, SandboxConfig};
 pub use error::{ModuleError, SandboxError};
+pub use files::{Folder, Scratch};
 pub use limits::Limits;
 pub use module::TaskModule;
 pub use outbox::{Outbox, Refusal};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use afresh_protocol::abi::LogLevel;
 use afresh_protocol::{Outcome, Usage};
 
+use crate::files::{Folder, Scratch};
 use crate::outbox::Outbox;
 use crate::secrets::Secrets;
 use crate::watch::Watch;
@@ -20,6 +21,10 @@ pub struct Call {
     pub env: Vec<(String, String)>,
     /// Further variables, whose values are kept out of the log and the error. The reply is the guest's own.
     pub secrets: Secrets,
+    /// The folders it may read.
+    pub folders: Vec<Folder>,
+    /// The folder it may write; `None` where it may write nowhere.
+    pub scratch: Option<Scratch>,
     /// A window for who wants to look while the guest runs; one for this attempt alone.
     pub watch: Option<Watch>,
     /// Where the guest may put its requests; `None` where it may not.

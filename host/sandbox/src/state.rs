@@ -7,7 +7,9 @@ use wasmtime_wasi::p1::WasiP1Ctx;
 
 use crate::cancel::{Cancel, Reason};
 use crate::check::ModuleKind;
+use crate::error::SandboxError;
 use crate::excerpt::Excerpt;
+use crate::files::Files;
 use crate::limits::Limits;
 use crate::logbook::{Lines, LogBook};
 use crate::memory::MemoryWall;
@@ -24,6 +26,8 @@ const CHUNK: usize = 64 << 10;
 pub(crate) struct State {
     pub(crate) kind: ModuleKind,
     pub(crate) wasi: WasiP1Ctx,
+    /// The files it was granted, if any.
+    pub(crate) files: Option<Files>,
     /// Whether the guest has called a function of wasmtime-wasi: then an error may be its doing.
     pub(crate) called_wasi: bool,
     pub(crate) payload: Vec<u8>,
@@ -73,13 +77,17 @@ pub(crate) enum End {
 pub(crate) struct Stop;
 
 impl State {
-    pub(crate) fn new(kind: ModuleKind, call: Call, limits: &Limits, cancel: &Cancel) -> Self {
+    /// # Errors
+    /// When a folder that was granted cannot be opened.
+    pub(crate) fn new(kind: ModuleKind, call: Call, limits: &Limits, cancel: &Cancel) -> Result<Self, SandboxError> {
         let started = Instant::now();
+        let (wasi, files) = wasi::context(&call, started)?;
         let redactor = || Redactor::new(&call.secrets);
         let (from_stdout, from_stderr, from_error) = (redactor(), redactor(), redactor());
-        Self {
+        Ok(Self {
             kind,
-            wasi: wasi::context(&call, started),
+            wasi,
+            files,
             called_wasi: false,
             payload: call.payload,
             read: 0,
@@ -101,7 +109,7 @@ impl State {
             from_error,
             cancel: cancel.clone(),
             watch: call.watch,
-        }
+        })
     }
 
     /// Looks at the cancel flag and the deadline.

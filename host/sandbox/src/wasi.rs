@@ -1,6 +1,8 @@
-//! WASI preview 1: an empty world (arguments, environment and clocks; no files, no sockets). The few functions that move
-//! bytes or take time are ours, so that they are bounded by the attempt's limits and wake when it is cancelled;
-//! everything else is wasmtime-wasi's.
+//! WASI preview 1: an empty world (arguments, environment and clocks; no sockets; files only where some were granted). The
+//! functions that move bytes or take time are ours, so that they are bounded by the attempt's limits and wake when it is
+//! cancelled; everything else is wasmtime-wasi's.
+//!
+//! * `files`: the calls on files; `look`: what they want to know before; `page`: how they are handed on to wasmtime-wasi
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,14 +13,17 @@ use wasmtime_wasi::{HostMonotonicClock, I32Exit, WasiCtxBuilder};
 
 use crate::abi::{Guest, parts};
 use crate::check::ModuleKind;
+use crate::error::SandboxError;
+use crate::files::Files;
 use crate::report::Call;
 use crate::state::{State, Stop};
 
-/// What WASI calls errno, as far as we use it.
-const SUCCESS: u32 = 0;
-const BADF: u32 = 8;
-const INVAL: u32 = 28;
-const NOTSOCK: u32 = 57;
+mod errno;
+mod files;
+mod look;
+mod page;
+
+use errno::{BADF, INVAL, NOTSOCK, SUCCESS};
 
 /// Buffers one read or write may name, as on Unix; more is `EINVAL`.
 const MAX_BUFFERS: u32 = 1024;
@@ -27,13 +32,14 @@ const MAX_BUFFERS: u32 = 1024;
 const MAX_SUBSCRIPTIONS: u32 = 1024;
 
 /// The world of one attempt.
-pub(crate) fn context(call: &Call, started: Instant) -> WasiP1Ctx {
+pub(crate) fn context(call: &Call, started: Instant) -> Result<(WasiP1Ctx, Option<Files>), SandboxError> {
     let mut builder = WasiCtxBuilder::new();
     builder.arg(&call.task).envs(&call.env).monotonic_clock(Clock(started));
     for (name, secret) in call.secrets.named() {
         builder.env(name, secret.expose());
     }
-    builder.build_p1()
+    let files = Files::open(&mut builder, &call.folders, call.scratch.as_ref())?;
+    Ok((builder.build_p1(), files))
 }
 
 /// A clock that starts with the attempt. `poll_oneoff` has to know its zero, so it is ours.
@@ -70,14 +76,17 @@ pub(crate) fn link(linker: &mut Linker<State>) -> Result<()> {
             // wasmtime-wasi takes codes up to 125 only, but `exit(255)` is common.
             Err(I32Exit(code).into())
         })?;
+    files::link(linker)?;
     linker.allow_shadowing(false);
     Ok(())
 }
 
 fn fd_read(mut guest: Guest<'_>, fd: u32, buffers: u32, count: u32, read: u32) -> Result<u32> {
     let (memory, state) = parts(&mut guest);
-    if fd != 0 {
-        return Ok(BADF);
+    match fd {
+        0 => {}
+        1 | 2 => return Ok(BADF),
+        _ => return files::read(memory, state, fd, (buffers, count), None, read),
     }
     if count > MAX_BUFFERS {
         return Ok(INVAL);
@@ -105,7 +114,8 @@ fn fd_write(mut guest: Guest<'_>, fd: u32, buffers: u32, count: u32, written: u3
     let write = match fd {
         1 => State::write_stdout,
         2 => State::write_stderr,
-        _ => return Ok(BADF),
+        0 => return Ok(BADF),
+        _ => return files::write(memory, state, fd, (buffers, count), None, written),
     };
     if count > MAX_BUFFERS {
         return Ok(INVAL);

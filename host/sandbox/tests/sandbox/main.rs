@@ -2,9 +2,11 @@
 
 mod bulk;
 mod cancel;
+mod files;
 mod guests;
 mod outbox;
 mod refusals;
+mod script;
 mod secrets;
 mod state;
 mod support;
