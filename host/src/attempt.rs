@@ -10,6 +10,7 @@ use afresh_queue::{AttemptRecord, JobLog, Lease, LoggedLine, NewJob, Note, Retry
 use afresh_sandbox::{Call, Cancel, LogLine, Reason, Report, Sandbox, Watch};
 
 use crate::config::Config;
+use crate::grants::GrantBook;
 use crate::outbox::Enqueuing;
 use crate::registry::{Entry, Found, Registry};
 use crate::terms::Terms;
@@ -57,6 +58,8 @@ pub struct Workshop {
     pub registry: Arc<Registry>,
     /// What guests may take together.
     pub budget: Budget,
+    /// What tasks are granted.
+    pub grants: GrantBook,
 }
 
 impl Attempt {
@@ -118,7 +121,7 @@ impl Attempt {
 
     fn run_module(&self, entry: &Entry, terms: &Terms, shop: &Workshop, outbox: Arc<Enqueuing>) -> Report {
         let job = &self.lease.job;
-        let call = Call {
+        let mut call = Call {
             task: entry.policy.task.clone(),
             payload: job.payload.clone(),
             env: vec![
@@ -132,12 +135,21 @@ impl Attempt {
             outbox: Some(outbox),
             ..Call::default()
         };
-        shop.sandbox.run(&entry.module, call, &terms.limits, &self.cancel).unwrap_or_else(|error| {
-            // Ours, not the guest's: it costs no attempt, and the operator hears of it. But it waits, and not for ever:
-            // handed back as it is, the job would be leased again at once, and fail again, in a hot loop.
-            tracing::error!(job = %job.id, task = %job.task, "failed to {error}");
-            ended(Outcome::BadModule(ErrorRecord::new("not_run", format!("the worker failed to {error}"))))
-        })
+        // Its scratch folder is there for as long as this is held, however the attempt ends.
+        let _scratch = match shop.grants.hand(&job.task, &mut call) {
+            Ok(scratch) => scratch,
+            Err(error) => return self.not_run(&format!("{error:#}")),
+        };
+        let report = shop.sandbox.run(&entry.module, call, &terms.limits, &self.cancel);
+        report.unwrap_or_else(|error| self.not_run(&format!("failed to {error}")))
+    }
+
+    /// Ours, not the guest's: it costs no attempt, and the operator hears of it. But it waits, and not for ever: handed
+    /// back as it is, the job would be leased again at once, and fail again, in a hot loop.
+    fn not_run(&self, error: &str) -> Report {
+        let job = &self.lease.job;
+        tracing::error!(job = %job.id, task = %job.task, "{error}");
+        ended(Outcome::BadModule(ErrorRecord::new("not_run", format!("the worker {error}"))))
     }
 
     /// Gives the job back without running it: the worker shuts down.

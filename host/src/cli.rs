@@ -215,7 +215,7 @@ fn run(Cli { common, verb }: Cli) -> anyhow::Result<ExitCode> {
         Verb::New(args) => new::run(output, args),
         Verb::Build(args) => build::run(output, quiet, args),
         Verb::Run(args) => run::run(&session()?, args),
-        Verb::Inspect(args) => inspect::run(output, args),
+        Verb::Inspect(args) => inspect::run(&session()?, args),
         Verb::Dev(args) => dev::run(&session()?, &args),
         Verb::Worker(args) => worker::run(&session()?, &args),
         Verb::Enqueue(args) => enqueue::run(&session()?, *args),

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::grants::{self, SecretSource};
 use crate::worker::turns::{self, Served};
 
 /// The defaults, as a person reads them; `afresh config` prints this.
@@ -50,6 +51,8 @@ pub struct WorkerConfig {
     pub tasks: PathBuf,
     /// The private folder that compiled modules are kept in.
     pub cache: PathBuf,
+    /// The private folder that scratch folders are made in.
+    pub scratch: PathBuf,
     /// The queues to serve.
     pub queues: Vec<Served>,
     /// Whether they are served in this order, whatever the weights.
@@ -135,6 +138,14 @@ pub struct TaskCeilings {
     pub max_attempts: Option<u32>,
     /// The queues it may enqueue jobs into: none, unless they are named here.
     pub enqueue: Vec<String>,
+    /// Environment variables it gets, with their values.
+    pub env: BTreeMap<String, String>,
+    /// Secrets it gets as environment variables, and where their values are.
+    pub secrets: BTreeMap<String, SecretSource>,
+    /// Folders it may read: the guest's path, and the folder.
+    pub folders: BTreeMap<String, PathBuf>,
+    /// Bytes of the scratch folder it gets.
+    pub scratch: Option<ByteSize>,
 }
 
 impl Config {
@@ -176,6 +187,9 @@ impl Config {
             "worker.lease is {}, use 1s or more",
             humantime::format_duration(self.worker.lease)
         );
+        for (name, task) in &self.tasks {
+            grants::check(task).with_context(|| format!("tasks.{name}"))?;
+        }
         turns::check(&self.worker.queues, self.worker.strict).map_err(anyhow::Error::msg).context("worker.queues")
     }
 }
@@ -235,7 +249,7 @@ mod tests {
             ("\n\n[walls]", "line 3"),
         ] {
             let error = format!("{:#}", Config::parse(text).unwrap_err());
-            assert!(!error.contains("secret"), "{error:?} shows a password");
+            assert!(!error.contains("ann:secret"), "{error:?} shows a password");
             assert!(error.contains(word), "{error:?} does not name {word:?}");
         }
     }

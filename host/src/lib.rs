@@ -6,7 +6,7 @@
 //! * [`config`]: `afresh.toml`, its defaults, and what wins over what
 //! * [`worker`]: takes jobs, runs them in slots, settles them
 //! * [`attempt`]: from a lease to what is to be settled; the one file where queue and sandbox meet
-//! * [`outbox`]: what a task enqueues
+//! * [`outbox`]: what a task enqueues; [`grants`]: what it may besides
 //! * [`terms`]: the limits and the retry policy one job runs under
 //! * [`registry`]: the task modules of a folder, taken up again when a file changes
 //! * [`compiler`]: compiles modules in a child process, and keeps the code
@@ -23,6 +23,7 @@ pub mod compiler;
 pub mod config;
 pub mod doctor;
 pub mod examples;
+pub mod grants;
 pub mod machine;
 pub mod outbox;
 pub mod registry;

@@ -14,6 +14,7 @@ use afresh_sandbox::check::MAX_MODULE_BYTES;
 
 use crate::compiler::Compiler;
 use crate::config::Config;
+use crate::grants::listing::Comparison;
 
 mod watch;
 
@@ -98,8 +99,8 @@ pub enum Change {
         file: PathBuf,
         /// Its digest.
         digest: String,
-        /// Its tasks.
-        tasks: Vec<String>,
+        /// Its tasks, with what they ask for and are granted.
+        tasks: Vec<Comparison>,
     },
     /// A file cannot be loaded; the module it held before, if any, stays.
     Refused {
@@ -205,7 +206,8 @@ impl Registry {
                 let info = module.info();
                 let same = old.as_ref().is_some_and(|old| old.info().digest == info.digest);
                 if !same || known.is_some_and(|shelf| shelf.fault.is_some()) {
-                    let tasks = names_of(&module, file);
+                    let granted = |task: &TaskPolicy| Comparison::of(task, self.config.tasks.get(&task.task));
+                    let tasks = policies_of(&module, file).iter().map(granted).collect();
                     changes.push(Change::Loaded { file: file.to_owned(), digest: info.digest.clone(), tasks });
                 }
                 Shelf { stamp, module: Some(module), fault: None }
@@ -250,10 +252,6 @@ pub fn read_bounded(file: &Path) -> std::io::Result<Vec<u8>> {
 }
 
 /// The tasks of a module: what it declares, or the file's stem.
-fn names_of(module: &TaskModule, file: &Path) -> Vec<String> {
-    policies_of(module, file).into_iter().map(|policy| policy.task).collect()
-}
-
 fn policies_of(module: &TaskModule, file: &Path) -> Vec<TaskPolicy> {
     let info = module.info();
     let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();

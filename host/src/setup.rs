@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use crate::attempt::Workshop;
 use crate::compiler::Compiler;
 use crate::config::Config;
+use crate::grants::GrantBook;
 use crate::machine;
 use crate::registry::{self, Registry};
 use crate::worker::budget::Budget;
@@ -54,7 +55,7 @@ pub fn memory_budget(config: &Config) -> u64 {
 /// ever is stopped here.
 ///
 /// # Errors
-/// When the folder is missing, the cache cannot be private, or this machine cannot stop a looping module.
+/// When the folder is missing, what tasks are granted is not there, the cache cannot be private, or this machine cannot stop a looping module.
 pub fn workshop(config: &Config, tasks: &Path) -> anyhow::Result<Workshop> {
     anyhow::ensure!(
         tasks.is_dir(),
@@ -62,6 +63,7 @@ pub fn workshop(config: &Config, tasks: &Path) -> anyhow::Result<Workshop> {
         tasks.display(),
         tasks.display()
     );
+    let grants = GrantBook::open(config)?;
     let sandbox = sandbox(config)?;
     sandbox.self_test().map_err(|error| anyhow::anyhow!("failed to {error}"))?;
     let compiler = Compiler::in_child(sandbox.clone(), &cache_folder(config))?;
@@ -69,7 +71,7 @@ pub fn workshop(config: &Config, tasks: &Path) -> anyhow::Result<Workshop> {
     let changes = registry.scan().with_context(|| format!("failed to read the tasks folder {}", tasks.display()))?;
     changes.iter().for_each(registry::report);
     let budget = Budget::new(memory_budget(config));
-    Ok(Workshop { worker: unique_name(), sandbox, registry: Arc::new(registry), budget })
+    Ok(Workshop { worker: unique_name(), sandbox, registry: Arc::new(registry), budget, grants })
 }
 
 fn cache_folder(config: &Config) -> PathBuf {

@@ -7,7 +7,7 @@ use afresh_protocol::TaskPolicy;
 use afresh_queue::{JobOptions, RetryPolicy};
 use afresh_sandbox::Limits;
 
-use crate::config::Config;
+use crate::config::{Config, TaskCeilings};
 
 /// The terms one job runs under.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +22,8 @@ impl Terms {
     /// The terms of a job of `task` that asks for `options`. A task nobody knows asks for nothing.
     pub fn of(task: &TaskPolicy, options: &JobOptions, config: &Config) -> Self {
         let (defaults, ceilings) = (&config.defaults, &config.limits);
-        let own = config.tasks.get(&task.task).cloned().unwrap_or_default();
+        let none = TaskCeilings::default();
+        let own = config.tasks.get(&task.task).unwrap_or(&none);
         let millis = |job: Option<u64>, task: Option<u64>, default: Duration| {
             job.or(task).map_or(default, Duration::from_millis)
         };

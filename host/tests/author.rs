@@ -133,7 +133,10 @@ fn a_new_crate_passes_its_tests_builds_and_runs() {
     assert_eq!((&shown["kind"], &shown["digest"]), (&Value::from("sdk"), &built[0]["digest"]));
     assert_eq!(
         shown["tasks"],
-        serde_json::json!([{ "task": "say_hello", "max_attempts": 5, "timeout_ms": 10_000, "memory": 32 << 20 }])
+        serde_json::json!([{
+            "task": "say_hello", "max_attempts": 5, "timeout_ms": 10_000, "memory": 32 << 20,
+            "granted": { "env": [], "secrets": [], "folders": [], "scratch": null, "enqueue": [] },
+        }])
     );
     assert!(shown["initial_memory_bytes"].as_u64().unwrap() < 512 << 10, "the stack is not small: {shown}");
 
@@ -173,6 +176,37 @@ fn a_folder_of_c_files_is_one_program_beside_a_workspace_too() {
     assert_eq!(run(dir.path(), &["run", "tasks/shout.wasm", "hello"]).ends_with(0).out, "HELLO");
     let alone = run(&dir.path().join("shout"), &["build", "--json"]).ends_with(0).json();
     assert_eq!(alone[0]["digest"], built[0]["digest"]);
+}
+
+#[test]
+fn a_c_program_finds_the_variables_and_folders_it_was_granted_and_no_others() {
+    let program = r#"
+        #include <dirent.h>
+        #include <stdio.h>
+        #include <stdlib.h>
+        static int opens(const char *path, const char *mode) { return fopen(path, mode) != NULL; }
+        int main(void) {
+            char model[32] = "", note[32] = "";
+            FILE *file = fopen("/models/greeting", "r");
+            if (!file || !fgets(model, sizeof model, file) || fclose(file)) return 1;
+            for (int n = 1; n <= 2; n++) {
+                FILE *out = fopen("/scratch/note", "a");
+                if (!out || fprintf(out, "note %d.", n) < 0 || fclose(out)) return 2;
+            }
+            file = fopen("/scratch/note", "r");
+            if (!file || !fgets(note, sizeof note, file) || remove("/scratch/note")) return 3;
+            int entries = 0;
+            for (DIR *folder = opendir("/models"); readdir(folder); entries++) {}
+            printf("%s %s %s %d", getenv("LANG"), model, note, entries);
+            printf(" %d%d%d", opens("/models/new", "w"), opens("/models/../secret", "r"), opens("/etc/passwd", "r"));
+            return getenv("PATH") != NULL;
+        }"#;
+    let config = "[tasks.tool]\nenv = { LANG = \"C\" }\nfolders = { \"/models\" = \"models\" }\nscratch = \"1 MiB\"\n";
+    let files = [("tool/main.c", program), ("models/greeting", "hello"), ("secret", "no"), ("afresh.toml", config)];
+    let dir = folder(&files);
+    run(dir.path(), &["build", "--out", "tasks"]).ends_with(0);
+    let said = run(dir.path(), &["run", "tasks/tool.wasm"]).ends_with(0);
+    assert_eq!(said.out, "C hello note 1.note 2. 3 000");
 }
 
 #[test]

@@ -8,11 +8,13 @@ use afresh_sandbox::{ModuleKind, TaskPolicy};
 use bytesize::ByteSize;
 use serde::Serialize;
 
-use super::Output;
+use super::Session;
 use super::module_file::ModuleFile;
 use super::output::{escaped, table};
+use crate::config::Config;
+use crate::grants::listing::{Comparison, Listing};
 
-/// Show a module's tasks and what they ask for, its imports and exports, digest and size
+/// Show a module's tasks, what they ask for and are granted here, its imports and exports, digest and size
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
     /// The task module
@@ -27,16 +29,36 @@ struct Inspection {
     kind: &'static str,
     size: usize,
     initial_memory_bytes: u64,
-    tasks: Vec<TaskPolicy>,
+    tasks: Vec<Task>,
     imports: Vec<String>,
     exports: Vec<String>,
+}
+
+/// One of its tasks.
+#[derive(Serialize)]
+struct Task {
+    /// What it asks for.
+    #[serde(flatten)]
+    asked: TaskPolicy,
+    /// What the configuration in force grants it.
+    granted: Listing,
+    #[serde(skip)]
+    comparison: Comparison,
+}
+
+impl Task {
+    fn new(asked: TaskPolicy, config: &Config) -> Self {
+        let section = config.tasks.get(&asked.task);
+        let (granted, comparison) = (section.map(Listing::from).unwrap_or_default(), Comparison::of(&asked, section));
+        Self { asked, granted, comparison }
+    }
 }
 
 /// Reads, checks, prints.
 ///
 /// # Errors
 /// When the file cannot be read, or is not a task module.
-pub(super) fn run(output: Output, args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     let file = ModuleFile::open(&args.module)?;
     // A plain command declares no task: it is one, by its file's name, and asks for nothing.
     let tasks = match file.info.tasks.is_empty() {
@@ -51,11 +73,11 @@ pub(super) fn run(output: Output, args: Args) -> anyhow::Result<ExitCode> {
         },
         size: file.info.size,
         initial_memory_bytes: file.info.initial_memory,
-        tasks,
+        tasks: tasks.into_iter().map(|task| Task::new(task, &session.config)).collect(),
         imports: file.info.imports,
         exports: file.info.exports,
     };
-    output.value(&inspection, for_people)?;
+    session.output.value(&inspection, for_people)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -65,15 +87,31 @@ fn for_people(module: &Inspection) -> String {
         _ => "command (payload on stdin, reply on stdout, log lines on stderr)",
     };
     let memory = ByteSize(module.initial_memory_bytes);
-    let tasks = table(&["TASK", "TIMEOUT", "MEMORY", "FUEL", "ATTEMPTS", "BACKOFF"], module.tasks.iter().map(asks_for));
+    let tasks = table(
+        &["TASK", "TIMEOUT", "MEMORY", "FUEL", "ATTEMPTS", "BACKOFF"],
+        module.tasks.iter().map(|task| asks_for(&task.asked)),
+    );
+    let grants: Vec<_> = module.tasks.iter().flat_map(|task| rows(&task.comparison)).collect();
+    let grants = match grants.is_empty() {
+        true => String::new(),
+        false => format!("\n\n{}", table(&["TASK", "GRANT", "NAME", "ASKED FOR", "GRANTED"], grants)),
+    };
     format!(
         "digest          {}\nkind            {kind}\nsize            {}\ninitial memory  {memory}\nimports         {}\n\
-         exports         {}\n\n{tasks}",
+         exports         {}\n\n{tasks}{grants}",
         module.digest,
         ByteSize(module.size as u64),
         list(&module.imports),
         list(&module.exports),
     )
+}
+
+/// A task's rows: each thing that it asks for or is granted.
+fn rows(task: &Comparison) -> impl Iterator<Item = Vec<String>> {
+    let yes = |it: bool| if it { "yes" } else { "no" }.to_owned();
+    task.items.iter().map(move |item| {
+        vec![escaped(&task.task), item.kind.to_owned(), escaped(&item.name), yes(item.asked), yes(item.granted)]
+    })
 }
 
 /// Names out of a module are the guest's text.

@@ -13,12 +13,14 @@ use clap::builder::BoolishValueParser;
 use super::module_file::ModuleFile;
 use super::payload::Payload;
 use super::{Session, Usage, report};
+use crate::grants::Grants;
+use crate::grants::scratch::ScratchFolders;
 use crate::terms::Terms;
 
 /// Run one attempt of a task, without a queue
 ///
 /// The reply goes to stdout as it is, the guest's log lines and what became of the attempt to stderr. Exit code 0 means
-/// succeeded. Limits are those a worker with this configuration would set; the flags win over them.
+/// succeeded. Limits and grants are those of a worker with this configuration; the flags win over the limits.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
     /// The task module
@@ -57,12 +59,17 @@ pub(super) fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     let policy = policy.unwrap_or_else(|| TaskPolicy { task: task.to_owned(), ..TaskPolicy::default() });
     let terms = Terms::of(&policy, &Default::default(), &session.config);
     let limits = limits(&terms, &args);
-    let call = Call {
+    let grants = Grants::of(task, &session.config)?;
+    let mut call = Call {
         task: task.to_owned(),
         payload: payload.map_or(Ok(Vec::new()), |payload| payload.read(session.config.max_payload))?,
         env: environment(&terms, task, args.attempt),
         ..Call::default()
     };
+
+    let place = &session.config.worker.scratch;
+    let folders = grants.has_scratch().then(|| ScratchFolders::open(place)).transpose()?;
+    let _scratch = grants.hand(&mut call, folders.as_ref())?;
 
     let config = SandboxConfig::default();
     let config = SandboxConfig { slots: 1, max_memory: config.max_memory.max(limits.memory), ..config };

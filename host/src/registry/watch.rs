@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use notify::{RecursiveMode, Watcher as _};
 
 use super::{Change, Registry};
+use crate::grants::listing::Comparison;
 
 /// Changes come in bursts (a compiler writes, then renames): wait until it has been quiet for so long.
 const QUIET: Duration = Duration::from_millis(50);
@@ -67,7 +68,9 @@ fn rescan(registry: &Registry, readable: bool) -> bool {
 pub fn report(change: &Change) {
     match change {
         Change::Loaded { file, digest, tasks } => {
-            tracing::info!(file = %file.display(), digest, tasks = tasks.join(","), "module loaded");
+            let names: Vec<_> = tasks.iter().map(|task| task.task.as_str()).collect();
+            tracing::info!(file = %file.display(), digest, tasks = names.join(","), "module loaded");
+            tasks.iter().for_each(Comparison::report);
         }
         Change::Refused { file, why, keeps_old: true } => {
             tracing::error!(file = %file.display(), "module refused, the one loaded before goes on serving: {why}");

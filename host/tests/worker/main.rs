@@ -16,6 +16,7 @@
 //! * `limits`: what limits and pauses hold back, on several workers together
 //! * `talk`: what an attempt says while it runs
 //! * `enqueue`: tasks that enqueue jobs
+//! * `grants`: what tasks are granted
 //! * `cron`: periodic jobs
 //! * `expiry`: jobs that were not started in time
 //! * `fleet`: what people see of workers
@@ -28,6 +29,7 @@ mod expiry;
 mod fleet;
 mod flows;
 mod footprint;
+mod grants;
 mod guests;
 mod leave;
 mod limits;
