@@ -25,6 +25,8 @@ mod dead;
 mod dev;
 mod doctor;
 mod enqueue;
+#[doc(hidden)]
+pub mod fuzzing;
 mod handle;
 mod hold;
 mod inspect;

@@ -32,6 +32,8 @@ pub mod cron;
 pub mod fingerprint;
 pub mod fleet;
 pub mod flow;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod history;
 pub mod job;
 pub mod lease;

@@ -30,6 +30,8 @@ mod engine;
 mod error;
 mod excerpt;
 pub mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 mod imports;
 pub mod limits;
 mod logbook;

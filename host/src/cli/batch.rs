@@ -14,7 +14,7 @@ use super::handle::Handle;
 use super::job::Limit;
 use super::{Output, Session, block_on};
 
-mod document;
+pub(super) mod document;
 mod page;
 
 /// Enqueues, shows and cancels batches: jobs that belong together, with a callback when all of them have ended.

@@ -99,7 +99,7 @@ impl Flows for RedisBroker {
 const NOT_HERE: i64 = -1;
 
 /// What `batch` answers.
-enum Answer {
+pub(super) enum Answer {
     Created,
     Exists,
     Taken(Taken),

@@ -21,6 +21,7 @@ mod cron;
 mod errors;
 mod fleet;
 mod flows;
+pub(crate) mod fuzzing;
 mod inspect;
 mod keys;
 mod link;

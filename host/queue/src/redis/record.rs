@@ -57,7 +57,7 @@ struct Asked<'a> {
     then: &'a [Link],
 }
 
-fn encode_options(job: &NewJob) -> Vec<u8> {
+pub(super) fn encode_options(job: &NewJob) -> Vec<u8> {
     let options = JobOptions { priority: 0, ..job.options.clone() };
     let plain = job.key.is_none() && job.unique.is_none() && job.expires_at.is_none() && job.then.is_empty();
     if plain && options == JobOptions::default() {
@@ -115,7 +115,7 @@ impl Answer {
     }
 }
 
-fn decode_options(bytes: &[u8], priority: i32) -> Result<JobOptions, String> {
+pub(super) fn decode_options(bytes: &[u8], priority: i32) -> Result<JobOptions, String> {
     let options = if bytes.is_empty() {
         JobOptions::default()
     } else {

@@ -34,7 +34,7 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Batch> {
 }
 
 /// The batch in a text; id and queue are those where it names none.
-fn parse(text: &str, id: &JobId, queue: &str) -> Result<Batch, String> {
+pub(in crate::cli) fn parse(text: &str, id: &JobId, queue: &str) -> Result<Batch, String> {
     let fields = object(text)?;
     let string = |name: &str| -> Result<Option<String>, String> {
         let written = fields.get(name).map(|value| serde_json::from_str(value.get()));

@@ -1,0 +1,53 @@
+//! All of an attempt but its module.
+
+use std::time::Duration;
+
+use afresh_sandbox::{Limits, Reason};
+use arbitrary::{Result, Unstructured};
+
+/// All of an attempt but its module.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// What the guest gets.
+    pub payload: Vec<u8>,
+    /// Its walls, low enough to be run into.
+    pub limits: Limits,
+    /// When somebody ends it, and why; a time of zero is before it starts.
+    pub cancel: Option<(Duration, Reason)>,
+    /// Whether it may enqueue.
+    pub outbox: bool,
+    /// Whether somebody looks on.
+    pub watched: bool,
+}
+
+impl Trial {
+    /// A trial with a payload of up to `longest` bytes.
+    ///
+    /// # Errors
+    /// When the bytes are used up.
+    pub fn arbitrary(u: &mut Unstructured<'_>, longest: usize) -> Result<Self> {
+        let cancel = if u.ratio(1, 16)? { Some(cancel(u)?) } else { None };
+        let (limits, outbox, watched) = (limits(u)?, u.ratio(1, 2)?, u.ratio(1, 8)?);
+        let length = u.int_in_range(0..=longest)?.min(u.len());
+        Ok(Self { payload: u.bytes(length)?.to_vec(), limits, cancel, outbox, watched })
+    }
+}
+
+fn limits(u: &mut Unstructured<'_>) -> Result<Limits> {
+    let room = [0, 1, 64, 1 << 10, 16 << 10];
+    Ok(Limits {
+        memory: *u.choose(&[64 << 10, 128 << 10, 1 << 20, 1 << 20, 16 << 20, 16 << 20, 64 << 20])?,
+        timeout: Duration::from_millis(*u.choose(&[1, 2, 5, 10, 10, 20, 50])?),
+        fuel: if u.ratio(1, 6)? { Some(u.int_in_range(0..=20_000)?) } else { None },
+        output: *u.choose(&room)?,
+        error: *u.choose(&room)?,
+        log: *u.choose(&room)?,
+        requests: u.int_in_range(0..=3)?,
+        outbox: *u.choose(&room)?,
+    })
+}
+
+fn cancel(u: &mut Unstructured<'_>) -> Result<(Duration, Reason)> {
+    let reason = *u.choose(&[Reason::Cancelled, Reason::Shutdown, Reason::LeaseLost])?;
+    Ok((Duration::from_micros(*u.choose(&[0, 10, 100, 1_000, 5_000])?), reason))
+}
