@@ -12,6 +12,7 @@
 //! * [`report`]: what one attempt takes and what it answers
 //!
 //! How it works, in the order of one attempt:
+//! * `survey`: what a module says of itself
 //! * `engine`, `module`: how wasmtime is set up; a module, compiled and pre-linked once
 //! * `bulk`: what is changed in a module before, so that its deadline holds everywhere
 //! * `slots`, `ticker`: room for so many attempts; what makes time pass for them
@@ -43,6 +44,7 @@ pub mod sandbox;
 pub mod secrets;
 mod slots;
 mod state;
+mod survey;
 mod ticker;
 mod wasi;
 pub mod watch;
