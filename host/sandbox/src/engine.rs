@@ -91,6 +91,9 @@ fn pool(config: &SandboxConfig) -> InstanceAllocationStrategy {
     pool.total_core_instances(slots)
         .total_memories(slots)
         .total_tables(slots.saturating_mul(MAX_TABLES))
+        // For guests that run asynchronously, which none does: a thousand mappings of 2 MiB each. (That there can be any
+        // comes with wasmtime-wasi.)
+        .total_stacks(0)
         .max_memories_per_module(1)
         .max_tables_per_module(MAX_TABLES)
         .table_elements(MAX_TABLE_ELEMENTS as usize)
