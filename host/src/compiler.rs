@@ -74,7 +74,7 @@ impl Compiler {
     fn link(&self, wasm: &[u8], code: &[u8]) -> Result<TaskModule, ModuleError> {
         // SAFETY: the code comes from a child process running this very binary, or from a folder only this user can
         // write to, under a checksum; the sandbox checks that it belongs to this module and this build.
-        unsafe { self.sandbox.load_compiled(wasm, code) }
+        unsafe { self.sandbox.load_compiled(self.sandbox.survey(wasm)?, code) }
     }
 }
 

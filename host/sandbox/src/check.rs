@@ -1,12 +1,12 @@
-//! Whether a file is a task module that can be run here, and what it says of itself. Nothing is compiled: this is cheap,
-//! and it is the first thing that happens to bytes from outside.
+//! Whether a file is a task module that can be run here: its [`survey`], and that every instruction in it is valid.
+//! Nothing is compiled, and yet a module can be made to be validated for minutes: a worker leaves that to a child.
 
 use afresh_protocol::TaskPolicy;
 use sha2::{Digest, Sha256};
-use wasmparser::{Parser, Validator, WasmFeatures};
+use wasmparser::{Validator, WasmFeatures};
 
 use crate::error::{ModuleError, bounded};
-use crate::survey::{Flaw, Survey};
+use crate::survey::survey;
 
 /// The WebAssembly this host runs: version 2.0 of the standard and extended constants. What is missing (threads, GC,
 /// exceptions, memory64, several memories, tail calls, …) is attack surface that no task needs.
@@ -21,6 +21,9 @@ pub(crate) const FEATURES: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
     .union(WasmFeatures::SIMD)
     .union(WasmFeatures::FLOATS)
     .union(WasmFeatures::EXTENDED_CONST);
+
+/// What code that this host compiled begins with, wherever it is kept.
+pub const COMPILED: &[u8] = b"afresh";
 
 /// The largest module in bytes. A whole CPython is 30 MiB.
 pub const MAX_MODULE_BYTES: usize = 64 << 20;
@@ -71,26 +74,19 @@ impl ModuleInfo {
 /// # Errors
 /// A sentence that says what is wrong with the file, and what to do.
 pub fn check(wasm: &[u8]) -> Result<ModuleInfo, ModuleError> {
-    sniff(wasm)?;
-    let mut survey = Survey::default();
-    for payload in Parser::new(0).parse_all(wasm) {
-        survey.see(payload.map_err(|e| broken(&e, wasm))?).map_err(|e| match e {
-            Flaw::Parse(e) => broken(&e, wasm),
-            Flaw::Module(e) => e,
-        })?;
-    }
+    let info = survey(wasm)?;
     Validator::new_with_features(FEATURES).validate_all(wasm).map_err(|e| broken(&e, wasm))?;
-    survey.finish(wasm)
+    Ok(info)
 }
 
 /// The mistakes that show in the first bytes.
-fn sniff(wasm: &[u8]) -> Result<(), ModuleError> {
+pub(crate) fn sniff(wasm: &[u8]) -> Result<(), ModuleError> {
     const CORE: [u8; 8] = *b"\0asm\x01\0\0\0";
     const COMPONENT: [u8; 4] = [0x0d, 0, 1, 0];
     let text = wasm.trim_ascii_start();
     match wasm {
         [] => Err(ModuleError::Empty),
-        _ if wasm.starts_with(b"\x7fELF") => Err(ModuleError::Native),
+        _ if wasm.starts_with(b"\x7fELF") || wasm.starts_with(COMPILED) => Err(ModuleError::Native),
         _ if text.starts_with(b"(module") || text.starts_with(b"(component") || text.starts_with(b";;") => {
             Err(ModuleError::Text)
         }
@@ -105,7 +101,7 @@ fn sniff(wasm: &[u8]) -> Result<(), ModuleError> {
 }
 
 /// What the parser and the validator say, as one of our sentences.
-fn broken(error: &wasmparser::Error, wasm: &[u8]) -> ModuleError {
+pub(crate) fn broken(error: &wasmparser::Error, wasm: &[u8]) -> ModuleError {
     // The parser has no kind of its own for this, but it is by far the commonest accident: a copy that was interrupted.
     if error.message().starts_with("unexpected end") {
         ModuleError::Truncated(wasm.len())
@@ -116,7 +112,12 @@ fn broken(error: &wasmparser::Error, wasm: &[u8]) -> ModuleError {
 
 /// `sha256:` and the SHA-256 of `bytes` in hexadecimal.
 pub(crate) fn digest(bytes: &[u8]) -> String {
-    format!("sha256:{}", hex(&Sha256::digest(bytes)))
+    sha256(&Sha256::digest(bytes))
+}
+
+/// A SHA-256 as it is written.
+pub(crate) fn sha256(digest: &[u8]) -> String {
+    format!("sha256:{}", hex(digest))
 }
 
 /// Bytes in hexadecimal.

@@ -3,7 +3,7 @@
 //!
 //! What an embedder uses:
 //! * [`sandbox`]: load a module, run it
-//! * [`check`](mod@check): whether a file is a task module, and what it says of itself
+//! * [`check`](mod@check): whether a file is a task module; [`survey()`]: what it says of itself
 //! * [`limits`]: the walls of one attempt
 //! * [`cancel`]: how somebody outside ends an attempt, and why
 //! * [`watch`]: a look at an attempt while it runs
@@ -12,7 +12,7 @@
 //! * [`report`]: what one attempt takes and what it answers
 //!
 //! How it works, in the order of one attempt:
-//! * `survey`: what a module says of itself
+//! * `survey`: the first look at bytes from outside, and their bounds
 //! * `engine`, `module`: how wasmtime is set up; a module, compiled and pre-linked once
 //! * `bulk`: what is changed in a module before, so that its deadline holds everywhere
 //! * `slots`, `ticker`: room for so many attempts; what makes time pass for them
@@ -61,4 +61,5 @@ pub use outbox::{Outbox, Refusal};
 pub use report::{Call, LogLine, Report};
 pub use sandbox::{InUse, Sandbox};
 pub use secrets::{Secret, Secrets};
+pub use survey::survey;
 pub use watch::{Glimpse, Watch};

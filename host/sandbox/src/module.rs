@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::{InstancePre, Module};
 
 use crate::bulk::interruptible;
-use crate::check::{ModuleInfo, check};
+use crate::check::{self, ModuleInfo, check};
 use crate::engine::{Core, Metering};
 use crate::error::{ModuleError, bounded};
 use crate::state::State;
@@ -72,6 +72,7 @@ pub(crate) struct Artifact<'a> {
     pub(crate) code: &'a [u8],
 }
 
+/// [`COMPILED`](crate::check::COMPILED) and the version of this header.
 const MAGIC: &[u8; 7] = b"afresh\x01";
 const HEADER: usize = MAGIC.len() + 1 + 32;
 
@@ -89,12 +90,12 @@ impl<'a> Artifact<'a> {
         Ok(bytes)
     }
 
-    /// Reads the header, and sees that the code belongs to `wasm`.
-    pub(crate) fn parse(bytes: &'a [u8], wasm: &[u8]) -> Result<Self, ModuleError> {
+    /// Reads the header, and sees that the code belongs to the module of this digest.
+    pub(crate) fn parse(bytes: &'a [u8], digest: &str) -> Result<Self, ModuleError> {
         let stale = |text: &str| ModuleError::Stale(text.to_owned());
         let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| stale("it was not made by this version of afresh"))?;
         let (head, code) = rest.split_at_checked(33).ok_or_else(|| stale("it is cut off"))?;
-        if head[1..] != Sha256::digest(wasm)[..] {
+        if check::sha256(&head[1..]) != digest {
             return Err(stale("it belongs to another module"));
         }
         let metering = if head[0] == 1 { Metering::Fuel } else { Metering::Off };

@@ -1,6 +1,7 @@
 //! The sandbox itself: one for a process, shared by its threads.
 
 use std::any::Any;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
@@ -17,6 +18,7 @@ use crate::limits::Limits;
 use crate::module::{Artifact, TaskModule};
 use crate::report::{Call, Report};
 use crate::slots::Slots;
+use crate::survey::survey;
 use crate::ticker::Ticker;
 
 /// Runs task modules, each attempt in a fresh instance. Clones are the same sandbox.
@@ -134,22 +136,27 @@ impl Sandbox {
         Artifact::compile(self.core(Metering::Fuel)?, Metering::Fuel, wasm)
     }
 
-    /// Checks `wasm`, and links the code that [`Sandbox::compile`] made of it.
+    /// Links the code that [`Sandbox::compile`] made of the module of which [`Sandbox::survey`] answered `info`.
     ///
     /// # Errors
-    /// When the module is refused, or the code belongs to another module, another version of afresh or another kind of
-    /// machine; see [`ModuleError`].
+    /// When the code belongs to another module, another version of afresh or another kind of machine; see [`ModuleError`].
     ///
     /// # Safety
     /// `compiled` is run as native code. It must be what [`Sandbox::compile`] answered, unchanged: take it from a child of
     /// this process or from a folder that nobody else can write to, never from a user, a broker or a network.
     #[expect(unsafe_code, reason = "loading native code; the caller vouches for where it comes from")]
-    pub unsafe fn load_compiled(&self, wasm: &[u8], compiled: &[u8]) -> Result<TaskModule, ModuleError> {
-        let info = self.check(wasm)?;
-        let artifact = Artifact::parse(compiled, wasm)?;
+    pub unsafe fn load_compiled(&self, info: ModuleInfo, compiled: &[u8]) -> Result<TaskModule, ModuleError> {
+        let artifact = Artifact::parse(compiled, &info.digest)?;
         let core = self.core(artifact.metering)?;
         // SAFETY: passed on to our caller.
         unsafe { TaskModule::from_code(core, artifact.metering, info, artifact.code) }
+    }
+
+    /// A number that only changes when code which was compiled before can no longer be used.
+    pub fn compatibility(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.0.core.engine.precompile_compatibility_hash().hash(&mut hasher);
+        hasher.finish()
     }
 
     /// Runs a module once, in a fresh instance, on this thread; blocks until the attempt is over. Where all slots are
@@ -184,7 +191,18 @@ impl Sandbox {
     /// # Errors
     /// When the module is refused; see [`ModuleError`].
     pub fn check(&self, wasm: &[u8]) -> Result<ModuleInfo, ModuleError> {
-        let info = check(wasm)?;
+        self.fits(check(wasm)?)
+    }
+
+    /// [`survey`], and that the module's memory fits into this sandbox at all.
+    ///
+    /// # Errors
+    /// When the module is refused; see [`ModuleError`].
+    pub fn survey(&self, wasm: &[u8]) -> Result<ModuleInfo, ModuleError> {
+        self.fits(survey(wasm)?)
+    }
+
+    fn fits(&self, info: ModuleInfo) -> Result<ModuleInfo, ModuleError> {
         let cap = self.0.config.max_memory;
         if info.initial_memory > cap {
             return Err(ModuleError::TooLarge(format!(

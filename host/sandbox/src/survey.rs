@@ -1,15 +1,72 @@
-//! What a module says of itself, gathered section by section.
+//! What a module says of itself, gathered section by section: the first thing that happens to bytes from outside, and
+//! all that a worker does with them itself. So it looks at each section once, keeps no more than it has bounded, and
+//! leaves what takes longer than reading (validating, compiling) to a process that can be killed.
+//!
+//! The bounds are about ten times what the largest known real modules have (a whole CPython, a Rust program with debug
+//! information), and the compiler copes with a module that keeps them.
 
 use afresh_protocol::TaskPolicy;
 use afresh_protocol::abi;
-use wasmparser::{ElementItems, ExternalKind, FuncType, MemoryType, Payload, TypeRef};
+use wasmparser::{ElementItems, ExternalKind, FuncType, FunctionBody, MemoryType, Parser, Payload, TypeRef};
 
-use crate::check::{MAX_TABLE_ELEMENTS, MAX_TABLES, ModuleInfo, ModuleKind, digest};
+use crate::check::{MAX_TABLE_ELEMENTS, MAX_TABLES, ModuleInfo, ModuleKind, broken, digest, sniff};
 use crate::error::{ModuleError, bounded};
 use crate::imports;
 
+/// Types a module may have.
+const MAX_TYPES: u32 = 50_000;
+
+/// Parameters and results of all its types together.
+const MAX_TYPE_VALUES: u64 = 500_000;
+
+/// Imports; there are fewer than a hundred that are allowed, and each may stand there more than once.
+const MAX_IMPORTS: u32 = 1_000;
+
+/// Functions.
+const MAX_FUNCTIONS: u32 = 200_000;
+
+/// Bytes of one function. The time to compile grows faster than a function does.
+const MAX_FUNCTION_BYTES: u64 = 2 << 20;
+
+/// Locals of one function. A few bytes declare any number, and each costs the compiler.
+const MAX_LOCALS: u64 = 20_000;
+
+/// Locals of all functions together.
+const MAX_ALL_LOCALS: u64 = 5_000_000;
+
+/// Globals.
+const MAX_GLOBALS: u32 = 10_000;
+
+/// Exports.
+const MAX_EXPORTS: u32 = 20_000;
+
+/// Segments of data, and of elements.
+const MAX_SEGMENTS: u32 = 20_000;
+
+/// Elements in all segments together.
+const MAX_ELEMENTS: u64 = 2 * MAX_TABLE_ELEMENTS;
+
+/// Sections that are not the standard's: names, debug information, whatever a tool likes.
+const MAX_CUSTOM_SECTIONS: u64 = 1_000;
+
+/// Says what a module is, without validating what is in its sections. In time and memory linear in its size.
+///
+/// # Errors
+/// A sentence that says what is wrong with the file, and what to do.
+pub fn survey(wasm: &[u8]) -> Result<ModuleInfo, ModuleError> {
+    sniff(wasm)?;
+    let mut survey = Survey::default();
+    for payload in Parser::new(0).parse_all(wasm) {
+        survey.see(payload.map_err(|e| broken(&e, wasm))?).map_err(|e| match e {
+            Flaw::Parse(e) => broken(&e, wasm),
+            Flaw::Module(e) => e,
+        })?;
+    }
+    survey.finish(wasm)
+}
+
 /// What stops a survey: the file cannot be read, or what it says is refused.
-pub(crate) enum Flaw {
+enum Flaw {
     Parse(wasmparser::Error),
     Module(ModuleError),
 }
@@ -29,10 +86,13 @@ impl From<ModuleError> for Flaw {
 /// What is gathered while walking over the sections. The module has not been validated at that point, so nothing is
 /// taken for granted: every index is looked up, every count is bounded before anything of that length is kept.
 #[derive(Default)]
-pub(crate) struct Survey {
+struct Survey {
     types: Vec<FuncType>,
+    type_values: u64,
     /// Type indices of all functions, imported ones first.
     functions: Vec<u32>,
+    locals: u64,
+    custom_sections: u64,
     imports: Vec<String>,
     unknown: Vec<String>,
     unknown_count: usize,
@@ -45,23 +105,26 @@ pub(crate) struct Survey {
 }
 
 impl Survey {
-    pub(crate) fn see(&mut self, payload: Payload<'_>) -> Result<(), Flaw> {
+    fn see(&mut self, payload: Payload<'_>) -> Result<(), Flaw> {
         match payload {
             Payload::TypeSection(section) => {
-                within("types", section.count(), 50_000)?;
+                within("types", section.count(), MAX_TYPES)?;
                 for ty in section.into_iter_err_on_gc_types() {
-                    self.types.push(ty?);
+                    let ty = ty?;
+                    self.type_values += (ty.params().len() + ty.results().len()) as u64;
+                    within("parameters and results in its types", self.type_values, MAX_TYPE_VALUES)?;
+                    self.types.push(ty);
                 }
             }
             Payload::ImportSection(section) => {
-                within("imports", section.count(), 1_000)?;
+                within("imports", section.count(), MAX_IMPORTS)?;
                 for import in section.into_imports() {
                     let import = import?;
                     self.import(import.module, import.name, import.ty)?;
                 }
             }
             Payload::FunctionSection(section) => {
-                within("functions", section.count(), 200_000)?;
+                within("functions", section.count(), MAX_FUNCTIONS)?;
                 for ty in section {
                     self.functions.push(ty?);
                 }
@@ -69,50 +132,67 @@ impl Survey {
             Payload::TableSection(section) => {
                 within("tables", section.count(), MAX_TABLES)?;
                 for table in section {
-                    let elements = table?.ty.initial;
-                    if elements > MAX_TABLE_ELEMENTS {
-                        return Err(too_large("elements in a table", elements, MAX_TABLE_ELEMENTS).into());
-                    }
+                    within("elements in a table", table?.ty.initial, MAX_TABLE_ELEMENTS)?;
                 }
             }
             Payload::MemorySection(section) => {
-                within("memories", section.count(), 1)?;
+                within("memories", section.count(), 1_u32)?;
                 for memory in section {
                     self.memories.push(memory?);
                 }
             }
-            Payload::GlobalSection(section) => within("globals", section.count(), 10_000)?,
+            Payload::GlobalSection(section) => within("globals", section.count(), MAX_GLOBALS)?,
             Payload::ExportSection(section) => {
-                within("exports", section.count(), 20_000)?;
+                within("exports", section.count(), MAX_EXPORTS)?;
                 for export in section {
                     let export = export?;
                     self.export(export.name, export.kind, export.index);
                 }
             }
             Payload::ElementSection(section) => {
-                within("element segments", section.count(), 20_000)?;
-                let mut items = 0_u64;
+                within("element segments", section.count(), MAX_SEGMENTS)?;
+                let mut items = 0;
                 for element in section {
                     items += u64::from(match element?.items {
                         ElementItems::Functions(section) => section.count(),
                         ElementItems::Expressions(_, section) => section.count(),
                     });
-                }
-                if items > 2 * MAX_TABLE_ELEMENTS {
-                    return Err(too_large("elements in its segments", items, 2 * MAX_TABLE_ELEMENTS).into());
+                    within("elements in its segments", items, MAX_ELEMENTS)?;
                 }
             }
-            Payload::DataSection(section) => within("data segments", section.count(), 20_000)?,
-            Payload::CustomSection(section) if section.name() == abi::TASKS_SECTION => {
-                if self.tasks.is_some() {
-                    return Err(ModuleError::Tasks("the module has two tasks sections".to_owned()).into());
+            Payload::CodeSectionEntry(body) => self.function(&body)?,
+            Payload::DataSection(section) => within("data segments", section.count(), MAX_SEGMENTS)?,
+            Payload::CustomSection(section) => {
+                self.custom_sections += 1;
+                within("custom sections", self.custom_sections, MAX_CUSTOM_SECTIONS)?;
+                if section.name() == abi::TASKS_SECTION {
+                    self.tasks(section.data())?;
                 }
-                let tasks = TaskPolicy::parse_section(section.data());
-                self.tasks =
-                    Some(tasks.map_err(|e| ModuleError::Tasks(format!("the module is refused: {}", bounded(e))))?);
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// What is declared is cheap to write down and dear to compile, so it is bounded without looking at the instructions.
+    fn function(&mut self, body: &FunctionBody<'_>) -> Result<(), Flaw> {
+        within("bytes in a function", body.as_bytes().len() as u64, MAX_FUNCTION_BYTES)?;
+        let mut locals = 0;
+        for group in body.get_locals_reader()? {
+            let (count, _) = group?;
+            locals += u64::from(count);
+            within("locals in a function", locals, MAX_LOCALS)?;
+        }
+        self.locals += locals;
+        Ok(within("locals in all functions", self.locals, MAX_ALL_LOCALS)?)
+    }
+
+    fn tasks(&mut self, section: &[u8]) -> Result<(), ModuleError> {
+        if self.tasks.is_some() {
+            return Err(ModuleError::Tasks("the module has two tasks sections".to_owned()));
+        }
+        let tasks = TaskPolicy::parse_section(section);
+        self.tasks = Some(tasks.map_err(|e| ModuleError::Tasks(format!("the module is refused: {}", bounded(e))))?);
         Ok(())
     }
 
@@ -171,7 +251,7 @@ impl Survey {
         }
     }
 
-    pub(crate) fn finish(self, wasm: &[u8]) -> Result<ModuleInfo, ModuleError> {
+    fn finish(self, wasm: &[u8]) -> Result<ModuleInfo, ModuleError> {
         if self.unknown_count > 0 {
             let mut unknown = self.unknown.join(", ");
             if self.unknown_count > self.unknown.len() {
@@ -220,10 +300,10 @@ fn short(name: &str) -> String {
     name.chars().take(80).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-fn within(what: &str, count: u32, limit: u32) -> Result<(), ModuleError> {
-    if count > limit { Err(too_large(what, count.into(), limit.into())) } else { Ok(()) }
-}
-
-fn too_large(what: &str, count: u64, limit: u64) -> ModuleError {
-    ModuleError::TooLarge(format!("{count} {what}, the limit is {limit}"))
+fn within(what: &str, count: impl Into<u64>, limit: impl Into<u64>) -> Result<(), ModuleError> {
+    let (count, limit) = (count.into(), limit.into());
+    if count > limit {
+        return Err(ModuleError::TooLarge(format!("{count} {what}, the limit is {limit}")));
+    }
+    Ok(())
 }
