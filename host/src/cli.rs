@@ -49,6 +49,7 @@ mod worker;
 mod workers;
 
 pub use output::Output;
+use output::escaped;
 pub use payload::Payload;
 
 /// Runs background jobs, each attempt in a fresh WebAssembly instance.
@@ -172,15 +173,27 @@ impl Session {
 
 /// The whole program: 0 when it was done, 1 when it failed, 2 when it was called wrongly.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
     telemetry::start(&cli.common, cli.verb.usual_log());
     match run(cli) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            // It may quote a module, a file's name or a broker.
+            eprintln!("error: {}", escaped(&format!("{error:#}")));
             if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// Says what is wrong with the command line (or prints the help that was asked for), and ends the program. The parser
+/// repeats what it was given, and that may come from anywhere: `afresh job ls --json | jq … | xargs afresh job show`.
+fn refuse(error: &clap::Error) -> ! {
+    let text = error.render().to_string();
+    if escaped(&text) == text {
+        error.exit();
+    }
+    eprint!("{}", escaped(&text));
+    std::process::exit(error.exit_code())
 }
 
 /// The command was given wrongly in a way the parser cannot see; ends the program with 2.

@@ -7,6 +7,7 @@
 //! * [`policy`]: what a task asks for, as it travels in the module's custom section
 //! * [`grants`]: what a task may be granted, and how it is named
 //! * [`enqueue`]: what a task says of a job that it enqueues
+//! * [`text`]: what text from a guest must not do to the person who sees it
 
 pub mod abi;
 pub mod enqueue;
@@ -14,6 +15,7 @@ pub mod error;
 pub mod grants;
 pub mod outcome;
 pub mod policy;
+pub mod text;
 pub mod usage;
 
 pub use error::ErrorRecord;

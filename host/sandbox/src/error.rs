@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use afresh_protocol::text::acts_on_a_terminal;
+
 /// The sandbox itself failed; the guest is not to blame, and the attempt may be tried again elsewhere.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
@@ -97,7 +99,7 @@ pub(crate) fn bounded(value: impl fmt::Display) -> String {
                 if self.0.len() + c.len_utf8() > MAX_TEXT {
                     return Err(fmt::Error);
                 }
-                self.0.push(if c.is_control() { ' ' } else { c });
+                self.0.push(if acts_on_a_terminal(c) { ' ' } else { c });
             }
             Ok(())
         }

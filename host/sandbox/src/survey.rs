@@ -7,6 +7,7 @@
 
 use afresh_protocol::TaskPolicy;
 use afresh_protocol::abi;
+use afresh_protocol::text::acts_on_a_terminal;
 use wasmparser::{ElementItems, ExternalKind, FuncType, FunctionBody, MemoryType, Parser, Payload, TypeRef};
 
 use crate::check::{MAX_TABLE_ELEMENTS, MAX_TABLES, ModuleInfo, ModuleKind, broken, digest, sniff};
@@ -297,7 +298,7 @@ impl Survey {
 
 /// The first 80 characters of a name out of a module.
 fn short(name: &str) -> String {
-    name.chars().take(80).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    name.chars().take(80).map(|c| if acts_on_a_terminal(c) { '\u{fffd}' } else { c }).collect()
 }
 
 fn within(what: &str, count: impl Into<u64>, limit: impl Into<u64>) -> Result<(), ModuleError> {

@@ -11,7 +11,8 @@ use anyhow::Context as _;
 use bytesize::ByteSize;
 use tokio::task::JoinHandle;
 
-use super::output::{json, print_line, table};
+use super::output::{escaped, json, print_line, table};
+use super::page::cell;
 use super::{Session, block_on, worker};
 use crate::build;
 use crate::examples::{self, Case};
@@ -157,7 +158,7 @@ impl Dev<'_> {
         print_line(&table(&headings, rows.into_iter().map(Row::cells)).to_string())?;
         match wrong {
             [] => print_line(&format!("all {ran} cases went as expected")),
-            wrong => print_line(&format!("{} of {ran} cases differ:\n  {}", wrong.len(), wrong.join("\n  "))),
+            wrong => print_line(&format!("{} of {ran} cases differ:\n  {}", wrong.len(), escaped(&wrong.join("\n  ")))),
         }
     }
 
@@ -170,7 +171,7 @@ impl Dev<'_> {
         match built.map_err(anyhow::Error::from).flatten() {
             Ok(_) => true,
             Err(error) => {
-                eprintln!("error: {error:#}; the modules built before go on serving");
+                eprintln!("error: {}; the modules built before go on serving", escaped(&format!("{error:#}")));
                 false
             }
         }
@@ -222,8 +223,8 @@ impl Row {
 
     fn cells(self) -> Vec<String> {
         vec![
-            self.task,
-            self.case,
+            cell(&self.task),
+            cell(&self.case),
             self.outcome,
             self.attempts.to_string(),
             format!("{:.1} ms", self.wall_us as f64 / 1e3),

@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::Session;
 use super::module_file::ModuleFile;
-use super::output::{escaped, table};
+use super::output::table;
+use super::page::cell;
 use crate::config::Config;
 use crate::grants::listing::{Comparison, Listing};
 
@@ -110,13 +111,13 @@ fn for_people(module: &Inspection) -> String {
 fn rows(task: &Comparison) -> impl Iterator<Item = Vec<String>> {
     let yes = |it: bool| if it { "yes" } else { "no" }.to_owned();
     task.items.iter().map(move |item| {
-        vec![escaped(&task.task), item.kind.to_owned(), escaped(&item.name), yes(item.asked), yes(item.granted)]
+        vec![cell(&task.task), item.kind.to_owned(), cell(&item.name), yes(item.asked), yes(item.granted)]
     })
 }
 
 /// Names out of a module are the guest's text.
 fn list(names: &[String]) -> String {
-    if names.is_empty() { "none".to_owned() } else { escaped(&names.join(", ")) }
+    if names.is_empty() { "none".to_owned() } else { cell(&names.join(", ")) }
 }
 
 /// One task's row; `-` where it leaves the choice to the host.
@@ -128,7 +129,7 @@ fn asks_for(task: &TaskPolicy) -> Vec<String> {
         (min, max) => Some(format!("{} to {}", or_dash(min), or_dash(max))),
     };
     vec![
-        escaped(&task.task),
+        cell(&task.task),
         or_dash(span(task.timeout_ms)),
         or_dash(task.memory.map(|bytes| ByteSize(bytes).to_string())),
         or_dash(task.fuel.map(|fuel| fuel.to_string())),

@@ -2,6 +2,8 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
+use afresh_protocol::text::acts_on_a_terminal;
+pub use afresh_protocol::text::escaped;
 use anyhow::Context as _;
 use bytesize::ByteSize;
 use comfy_table::{ContentArrangement, Table, presets};
@@ -61,7 +63,7 @@ pub fn json<T: Serialize + ?Sized>(value: &T) -> anyhow::Result<String> {
     for c in serde_json::to_string_pretty(value)?.chars() {
         match c {
             '\n' => text.push(c),
-            c if c.is_control() || is_invisible(c) => {
+            c if acts_on_a_terminal(c) => {
                 text.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
             }
             c => text.push(c),
@@ -112,25 +114,6 @@ pub fn print_reply(reply: &[u8]) -> anyhow::Result<()> {
     }
 }
 
-/// Guest text as a terminal may see it: control characters escaped, line ends and tabs kept.
-pub fn escaped(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let keep = matches!(c, '\n' | '\t') || !c.is_control() && !is_invisible(c);
-            let escape = (!keep).then(|| c.escape_default().collect::<String>());
-            escape.unwrap_or_else(|| c.to_string()).chars().collect::<Vec<_>>()
-        })
-        .collect()
-}
-
-/// Characters that reorder or hide the text around them.
-fn is_invisible(c: char) -> bool {
-    matches!(
-        c,
-        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}'
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,12 +122,7 @@ mod tests {
     fn json_says_the_same_without_characters_that_act_on_a_terminal() {
         let text = "csi \u{9b}31m del \u{7f} bidi \u{202e} tag \u{e0041} é\n";
         let json = json(text).unwrap();
-        assert!(!json.chars().any(|c| c.is_control() || is_invisible(c)), "{json:?}");
+        assert!(!json.chars().any(acts_on_a_terminal), "{json:?}");
         assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
-    }
-
-    #[test]
-    fn a_terminal_never_sees_a_control_character_of_a_guest() {
-        assert_eq!(escaped("red \u{1b}[31m\r\nbell\u{7}\t\u{202e}é"), "red \\u{1b}[31m\\r\nbell\\u{7}\t\\u{202e}é");
     }
 }

@@ -9,6 +9,7 @@ use bytesize::ByteSize;
 
 use super::hold::Hold;
 use super::output::escaped;
+pub(super) use afresh_protocol::text::escaped_line as cell;
 
 /// The headings of [`row`].
 pub(super) const HEADINGS: [&str; 7] = ["ID", "TASK", "QUEUE", "STATE", "ATTEMPTS", "LAST", "ENQUEUED"];
@@ -182,11 +183,6 @@ pub(super) fn seen_from(now: Timestamp, instant: Timestamp) -> String {
         _ if instant > now => format!("in {span}"),
         _ => format!("{span} ago"),
     }
-}
-
-/// Text that must stay on one line: escaped, line ends and tabs as well.
-pub(super) fn cell(text: &str) -> String {
-    escaped(text).replace('\n', "\\n").replace('\t', "\\t")
 }
 
 #[cfg(test)]

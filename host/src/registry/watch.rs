@@ -1,9 +1,11 @@
 //! Watches a registry's folder, and scans it again when something in it changed, or may have.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use afresh_protocol::text::escaped_line;
 use notify::{RecursiveMode, Watcher as _};
 
 use super::{Change, Registry};
@@ -64,23 +66,24 @@ fn rescan(registry: &Registry, readable: bool) -> bool {
     false
 }
 
-/// Says in the log what a scan found.
+/// Says in the log what a scan found. Names of files and of tasks are whatever somebody called them.
 pub fn report(change: &Change) {
+    let shown = |file: &Path| escaped_line(&file.to_string_lossy());
     match change {
         Change::Loaded { file, digest, tasks } => {
             let names: Vec<_> = tasks.iter().map(|task| task.task.as_str()).collect();
-            tracing::info!(file = %file.display(), digest, tasks = names.join(","), "module loaded");
+            tracing::info!(file = %shown(file), digest, tasks = %escaped_line(&names.join(",")), "module loaded");
             tasks.iter().for_each(Comparison::report);
         }
         Change::Refused { file, why, keeps_old: true } => {
-            tracing::error!(file = %file.display(), "module refused, the one loaded before goes on serving: {why}");
+            tracing::error!(file = %shown(file), "module refused, the one loaded before goes on serving: {why}");
         }
         Change::Refused { file, why, keeps_old: false } => {
-            tracing::error!(file = %file.display(), "module refused: {why}");
+            tracing::error!(file = %shown(file), "module refused: {why}");
         }
-        Change::Removed { file } => tracing::info!(file = %file.display(), "module removed"),
+        Change::Removed { file } => tracing::info!(file = %shown(file), "module removed"),
         Change::Clash { task, serves, hidden } => {
-            let (serves, hidden) = (serves.display(), hidden.display());
+            let (serves, hidden, task) = (shown(serves), shown(hidden), escaped_line(task));
             tracing::error!(task, "two modules hold this task: {serves} serves it, {hidden} does not; rename one");
         }
     }

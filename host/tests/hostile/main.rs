@@ -2,6 +2,7 @@
 //!
 //! * `walk`: every guest of `tests/guests/hostile`, one after the other, and what worker and broker felt of it
 //! * `budget`: guests that want more memory together than there is
+//! * `terminal`: what people see of it
 //! * `felt`, `cgroup`: what a worker takes of its machine, and a limit on that
 
 mod budget;
@@ -13,4 +14,5 @@ mod guests;
 #[path = "../worker/site.rs"]
 #[expect(dead_code, reason = "the tests of the worker use all of it")]
 mod site;
+mod terminal;
 mod walk;
