@@ -57,7 +57,7 @@ pub fn build(path: &Path, out: Option<&Path>, reporter: &Reporter) -> anyhow::Re
     let project = Project::find(path)?;
     let mut programs = Vec::new();
     if project.cargo {
-        programs = cargo::build(path, reporter)?;
+        programs = cargo::build(path, None, reporter)?;
         ensure!(
             !programs.is_empty() || !project.c.is_empty(),
             "{} holds no program: a task module needs a `src/main.rs` (see `afresh new`)",

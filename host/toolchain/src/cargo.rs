@@ -10,14 +10,17 @@ use serde::Deserialize;
 use crate::{Reporter, STACK_BYTES, TARGET, tool};
 
 /// Builds the programs of the crate or workspace in `dir`, as `cargo build --release` there would, for [`TARGET`].
-/// Cargo's own progress and diagnostics go to stderr. The target folder is the one cargo would take.
+/// Cargo's own progress and diagnostics go to stderr. The target folder is `target`, or the one cargo would take.
 ///
 /// # Errors
 /// When there is no cargo, the target cannot be added, or the crate does not compile.
-pub fn build(dir: &Path, reporter: &Reporter) -> anyhow::Result<Vec<PathBuf>> {
+pub fn build(dir: &Path, target: Option<&Path>, reporter: &Reporter) -> anyhow::Result<Vec<PathBuf>> {
     ensure_target(dir, reporter)?;
     let mut command = tool("cargo", dir);
     command.args(["build", "--release", "--target", TARGET, "--message-format=json-render-diagnostics"]);
+    if let Some(target) = target {
+        command.arg("--target-dir").arg(target);
+    }
     if !stack_is_set(dir) {
         // Cargo joins arrays of its configuration, and `--config` comes last: the project's own flags stay. (In the
         // environment our flags would take the place of all others.)

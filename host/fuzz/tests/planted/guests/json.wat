@@ -1,0 +1,36 @@
+;; A parser of a kind: traps where the payload has "mode":"x" and "width":0, and nowhere else. Neither comes by chance.
+(module
+  (import "afresh_v1" "payload_len" (func $len (result i32)))
+  (import "afresh_v1" "payload_read" (func $read (param i32 i32 i32) (result i32)))
+  (memory (export "memory") 2)
+  (data (i32.const 16) "\"mode\"")
+  (data (i32.const 32) "\"x\"")
+  (data (i32.const 48) "\"width\"")
+  ;; Whether the text of $n bytes at $text stands at $at.
+  (func $is (param $at i32) (param $text i32) (param $n i32) (result i32)
+    (loop $next
+      (if (i32.eqz (local.get $n)) (then (return (i32.const 1))))
+      (if (i32.ne (i32.load8_u (local.get $at)) (i32.load8_u (local.get $text))) (then (return (i32.const 0))))
+      (local.set $at (i32.add (local.get $at) (i32.const 1)))
+      (local.set $text (i32.add (local.get $text) (i32.const 1)))
+      (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+      (br $next))
+    (unreachable))
+  ;; Where that text ends in the payload, and the colon behind it, or 0.
+  (func $find (param $text i32) (param $n i32) (result i32)
+    (local $at i32)
+    (local.set $at (i32.const 1024))
+    (loop $next
+      (if (call $is (local.get $at) (local.get $text) (local.get $n))
+        (then (return (i32.add (i32.add (local.get $at) (local.get $n)) (i32.const 1)))))
+      (local.set $at (i32.add (local.get $at) (i32.const 1)))
+      (br_if $next (i32.lt_u (local.get $at) (i32.add (i32.const 1024) (call $len)))))
+    (i32.const 0))
+  (func (export "_start") (local $mode i32) (local $width i32)
+    (drop (call $read (i32.const 1024) (i32.const 65536) (i32.const 0)))
+    (local.set $mode (call $find (i32.const 16) (i32.const 6)))
+    (if (i32.eqz (local.get $mode)) (then (return)))
+    (if (i32.eqz (call $is (local.get $mode) (i32.const 32) (i32.const 3))) (then (return)))
+    (local.set $width (call $find (i32.const 48) (i32.const 7)))
+    (if (i32.eqz (local.get $width)) (then (return)))
+    (if (i32.eq (i32.load8_u (local.get $width)) (i32.const 0x30)) (then (unreachable)))))
