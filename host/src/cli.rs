@@ -25,6 +25,7 @@ mod dead;
 mod dev;
 mod doctor;
 mod enqueue;
+mod fuzz;
 #[doc(hidden)]
 pub mod fuzzing;
 mod handle;
@@ -100,6 +101,7 @@ enum Verb {
     New(new::Args),
     Build(build::Args),
     Run(run::Args),
+    Fuzz(fuzz::Args),
     Inspect(inspect::Args),
     Dev(dev::Args),
     Worker(worker::Args),
@@ -230,6 +232,7 @@ fn run(Cli { common, verb }: Cli) -> anyhow::Result<ExitCode> {
         Verb::New(args) => new::run(output, args),
         Verb::Build(args) => build::run(output, quiet, args),
         Verb::Run(args) => run::run(&session()?, args),
+        Verb::Fuzz(args) => fuzz::run(&session()?, &args),
         Verb::Inspect(args) => inspect::run(&session()?, args),
         Verb::Dev(args) => dev::run(&session()?, &args),
         Verb::Worker(args) => worker::run(&session()?, &args),

@@ -138,7 +138,7 @@ fn environment(terms: &Terms, task: &str, attempt: u32) -> Vec<(String, String)>
 }
 
 /// Ctrl-C ends the guest, so that there is still a report; a second one ends the program.
-fn cancel_on_interrupt(cancel: Cancel) -> anyhow::Result<()> {
+pub(super) fn cancel_on_interrupt(cancel: Cancel) -> anyhow::Result<()> {
     const INTERRUPTED: i32 = 130;
     let listen = async move {
         if tokio::signal::ctrl_c().await.is_ok() {

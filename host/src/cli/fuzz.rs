@@ -1,0 +1,142 @@
+//! `afresh fuzz`: looks for payloads that break a task.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use afresh_fuzz::{Flaw, Folder, Fuzzer, Oracle, Plan, Subject};
+use afresh_sandbox::{Cancel, Limits, TaskPolicy};
+use anyhow::Context as _;
+use bytesize::ByteSize;
+
+use super::module_file::ModuleFile;
+use super::run::cancel_on_interrupt;
+use super::{Session, Usage};
+use crate::terms::Terms;
+
+mod page;
+mod watcher;
+
+/// Look for payloads that make a task trap, panic, run into a limit, or answer twice in two ways
+///
+/// Runs the task on one payload after another, without a queue, under the limits that a worker with this configuration
+/// would set. Payloads are changed as bytes and as JSON, with the words of the module; one that makes the task do
+/// something new is changed further. What is found is made as small as it goes and written to a file. Ctrl-C ends it, and
+/// there is still a report. Exit code 1 means that something was found.
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// The task module
+    #[arg(value_name = "MODULE.wasm")]
+    module: PathBuf,
+    /// The task's name; may be left out where the module has one task
+    task: Option<String>,
+    /// A folder of payloads to begin with; those that make the task do something new are added to it
+    #[arg(long, value_name = "DIR", env = "AFRESH_CORPUS")]
+    corpus: Option<PathBuf>,
+    /// The folder for what is found; payloads found earlier are tried first
+    #[arg(long, value_name = "DIR", default_value = "fuzz-findings", env = "AFRESH_FINDINGS")]
+    findings: PathBuf,
+    /// How long to look
+    #[arg(long, value_name = "N", default_value_t = 60, env = "AFRESH_SECONDS")]
+    seconds: u64,
+    /// Take this for the task's right: trapped, panicked, out_of_memory, out_of_fuel, timed_out, over_limit or
+    /// non_deterministic; several with commas
+    #[arg(long, value_name = "KIND", value_delimiter = ',', env = "AFRESH_ALLOW")]
+    allow: Vec<Flaw>,
+    /// The time an attempt may take, such as 500ms or 2m
+    #[arg(long, value_name = "DURATION", env = "AFRESH_TIMEOUT", value_parser = humantime::parse_duration)]
+    timeout: Option<Duration>,
+    /// The linear memory it may have, such as 64MiB
+    #[arg(long, value_name = "SIZE", env = "AFRESH_MEMORY")]
+    memory: Option<ByteSize>,
+    /// The fuel it may use: about one unit for each instruction
+    #[arg(long, value_name = "N", env = "AFRESH_FUEL")]
+    fuel: Option<u64>,
+    /// Attempts at a time [default: the cores]
+    #[arg(long, value_name = "N", env = "AFRESH_JOBS", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Where chance begins [default: somewhere new each time]
+    #[arg(long, value_name = "N", env = "AFRESH_SEED")]
+    seed: Option<u64>,
+}
+
+/// Looks, and reports: 0 when nothing was found, 1 when something was.
+///
+/// # Errors
+/// When there is nothing that could be run, a folder cannot be read or written, or the sandbox itself fails.
+pub(super) fn run(session: &Session, args: &Args) -> anyhow::Result<ExitCode> {
+    let file = ModuleFile::open(&args.module)?;
+    let task = choose(&file.tasks(), args.task.as_deref())?.to_owned();
+    let policy = file.info.tasks.iter().find(|policy| policy.task == task).cloned();
+    let policy = policy.unwrap_or_else(|| TaskPolicy { task: task.clone(), ..TaskPolicy::default() });
+    let limits = limits(Terms::of(&policy, &Default::default(), &session.config).limits, args);
+
+    let (corpus, findings) = (args.corpus.as_ref().map(Folder::new), Folder::new(&args.findings));
+    let max = usize::try_from(session.config.max_payload.as_u64()).unwrap_or(usize::MAX);
+    let (mut seeds, mut skipped) = (Vec::new(), 0);
+    for folder in [Some(&findings), corpus.as_ref()].into_iter().flatten() {
+        let payloads =
+            folder.read(max).with_context(|| format!("failed to read the payloads in {}", folder.path().display()))?;
+        skipped += payloads.skipped;
+        seeds.extend(payloads.read.into_iter().map(|(_, payload)| payload));
+    }
+    if skipped > 0 && !session.common.quiet {
+        eprintln!(
+            "{skipped} files are left out: too many, or longer than `max_payload` ({})",
+            session.config.max_payload
+        );
+    }
+
+    let jobs = args.jobs.map(usize::from);
+    let jobs = jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let longest = seeds.iter().map(|seed| seed.len() * 2).max().unwrap_or(0);
+    let plan = Plan {
+        runs: None,
+        time: Some(Duration::from_secs(args.seconds)),
+        jobs,
+        seed: args.seed.unwrap_or_else(rand::random),
+        longest: longest.max(Plan::default().longest).min(max),
+        ..Plan::default()
+    };
+    let subject = Subject::new(&file.wasm, task, limits, jobs)
+        .with_context(|| format!("{} cannot be fuzzed", args.module.display()))?;
+    let mut oracle = Oracle::default();
+    args.allow.iter().for_each(|flaw| oracle.allow(*flaw));
+
+    let cancel = Cancel::new();
+    cancel_on_interrupt(cancel.clone())?;
+    let is_quiet = session.common.quiet || session.output.is_json();
+    let watcher = watcher::Watcher::new(&plan, corpus.as_ref(), &findings, is_quiet, cancel.clone());
+    let fuzzer = Fuzzer { subject: &subject, oracle: &oracle, plan: plan.clone(), cancel, listener: &watcher };
+    let summary = fuzzer.run(seeds).context("failed to run an attempt")?;
+    watcher.finish()?;
+
+    let page =
+        page::Page::of(&args.module, &file.info.digest, subject.task(), plan.seed, &summary, |flaw, payload| {
+            // It is there already: this answers where.
+            findings.keep(flaw.as_str(), payload).context("failed to write what was found")
+        })?;
+    session.output.value(&page, page::Page::for_people)?;
+    Ok(if summary.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn choose<'a>(tasks: &[&'a str], named: Option<&str>) -> Result<&'a str, Usage> {
+    match (named, tasks) {
+        (None, [only]) => Ok(only),
+        (None, _) => Err(Usage(format!("name a task; the module's tasks are: {}", tasks.join(", ")))),
+        (Some(name), _) => tasks.iter().copied().find(|task| *task == name).ok_or_else(|| {
+            let name: String = name.escape_debug().take(80).collect();
+            Usage(format!("`{name}` is not a task of this module; its tasks are: {}", tasks.join(", ")))
+        }),
+    }
+}
+
+/// The walls: what the flags say, else those of a job of this task that asks for nothing itself.
+fn limits(limits: Limits, args: &Args) -> Limits {
+    Limits {
+        memory: args.memory.map_or(limits.memory, |memory| memory.as_u64()),
+        timeout: args.timeout.unwrap_or(limits.timeout),
+        fuel: args.fuel.or(limits.fuel),
+        ..limits
+    }
+}

@@ -1,0 +1,168 @@
+//! What the fuzzer came to, for people and for programs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use afresh_fuzz::{Flaw, Notable, Summary};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytesize::ByteSize;
+use serde::Serialize;
+
+use crate::cli::page::cell;
+use crate::cli::scope::quoted;
+
+/// Bytes of the longest payload that the report itself shows.
+const SHOWN: usize = 4096;
+
+/// Characters of a payload in the report for people.
+const LINE: usize = 100;
+
+#[derive(Serialize)]
+pub(super) struct Page {
+    module: String,
+    task: String,
+    seed: u64,
+    seconds: f64,
+    runs: u64,
+    runs_per_second: f64,
+    outcomes: BTreeMap<&'static str, u64>,
+    /// How many payloads made the task do something new.
+    kept: usize,
+    peak_memory: Record,
+    slowest: Record,
+    findings: Vec<Found>,
+}
+
+/// The payload that took most.
+#[derive(Serialize)]
+struct Record {
+    peak_memory_bytes: u64,
+    fuel: Option<u64>,
+    wall_us: u64,
+    payload_bytes: usize,
+    /// The payload, where it is text and not too long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<String>,
+    /// The payload, where it is not text and not too long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload_base64: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Found {
+    kind: &'static str,
+    message: String,
+    payload_bytes: usize,
+    /// Bytes of the payload before it was made smaller.
+    found_bytes: usize,
+    file: PathBuf,
+    /// The command that shows it again.
+    again: String,
+}
+
+impl Page {
+    /// The report of a run; `file` says where a payload was written.
+    ///
+    /// # Errors
+    /// Those of `file`.
+    pub(super) fn of(
+        module: &Path,
+        digest: &str,
+        task: &str,
+        seed: u64,
+        summary: &Summary,
+        file: impl Fn(Flaw, &[u8]) -> anyhow::Result<PathBuf>,
+    ) -> anyhow::Result<Self> {
+        let again = |file: &Path| {
+            let file = quoted(&format!("@{}", file.display()));
+            format!("afresh run {} {} {file}", quoted(&module.display().to_string()), quoted(task))
+        };
+        let findings = summary.findings.iter().map(|finding| {
+            let file = file(finding.flaw, &finding.payload)?;
+            Ok(Found {
+                kind: finding.flaw.as_str(),
+                message: finding.message.clone(),
+                payload_bytes: finding.payload.len(),
+                found_bytes: finding.found_bytes,
+                again: again(&file),
+                file,
+            })
+        });
+        let (seconds, tally) = (summary.took.as_secs_f64(), &summary.tally);
+        Ok(Self {
+            module: digest.to_owned(),
+            task: task.to_owned(),
+            seed,
+            seconds,
+            runs: tally.runs,
+            runs_per_second: tally.runs as f64 / seconds.max(f64::EPSILON),
+            outcomes: tally.outcomes.clone(),
+            kept: tally.kept,
+            peak_memory: Record::of(&tally.peak_memory),
+            slowest: Record::of(&tally.slowest),
+            findings: findings.collect::<anyhow::Result<_>>()?,
+        })
+    }
+
+    pub(super) fn for_people(&self) -> String {
+        let mut page = String::new();
+        // Writing to a string cannot fail.
+        for found in &self.findings {
+            let from = match found.payload_bytes < found.found_bytes {
+                true => format!(", made of {}", found.found_bytes),
+                false => String::new(),
+            };
+            let _ = writeln!(page, "{}: {}", found.kind, cell(&found.message));
+            let _ = writeln!(page, "  {} ({} bytes{from})", found.file.display(), found.payload_bytes);
+            let _ = writeln!(page, "  {}\n", found.again);
+        }
+        let outcomes: Vec<_> = self.outcomes.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        let _ = writeln!(
+            page,
+            "{} attempts in {:.1} s, {:.0} a second, seed {}\n{}\n{} payloads made the task do something new",
+            self.runs,
+            self.seconds,
+            self.runs_per_second,
+            self.seed,
+            outcomes.join(", "),
+            self.kept
+        );
+        let most = ByteSize(self.peak_memory.peak_memory_bytes);
+        let _ = writeln!(page, "most memory  {most}, on {}", self.peak_memory.shown());
+        let fuel = self.slowest.fuel.unwrap_or(0);
+        let ms = self.slowest.wall_us as f64 / 1000.0;
+        let _ = writeln!(page, "slowest      {ms:.1} ms (fuel {fuel}), on {}", self.slowest.shown());
+        let _ = match self.findings.len() {
+            0 => write!(page, "nothing is wrong with what was tried"),
+            1 => write!(page, "1 finding"),
+            findings => write!(page, "{findings} findings"),
+        };
+        page
+    }
+}
+
+impl Record {
+    fn of(notable: &Notable) -> Self {
+        let payload = &notable.payload;
+        let text = std::str::from_utf8(payload).ok().map(str::to_owned);
+        let is_short = payload.len() <= SHOWN;
+        Self {
+            peak_memory_bytes: notable.usage.peak_memory_bytes,
+            fuel: notable.usage.fuel,
+            wall_us: notable.usage.wall_us,
+            payload_bytes: payload.len(),
+            payload_base64: (is_short && text.is_none()).then(|| STANDARD.encode(payload)),
+            payload: text.filter(|_| is_short),
+        }
+    }
+
+    fn shown(&self) -> String {
+        let bytes = self.payload_bytes;
+        match &self.payload {
+            Some(text) if text.chars().count() <= LINE => format!("{bytes} bytes: {}", cell(text)),
+            _ => format!("{bytes} bytes"),
+        }
+    }
+}
