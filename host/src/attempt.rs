@@ -2,7 +2,7 @@
 //! records.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use afresh_protocol::abi::env;
 use afresh_protocol::{ErrorRecord, Outcome, Usage};
@@ -15,6 +15,12 @@ use crate::outbox::Enqueuing;
 use crate::registry::{Entry, Found, Registry};
 use crate::terms::Terms;
 use crate::worker::budget::Budget;
+
+/// A job whose module is still being compiled waits about as long again as that has taken, within these.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// See [`SHORTEST_PAUSE`].
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// A leased job that waits for a slot.
 #[derive(Debug)]
@@ -44,6 +50,8 @@ pub struct Ended {
     pub jobs: Vec<NewJob>,
     /// How its job is retried.
     pub retry: RetryPolicy,
+    /// If it was handed back before it started: how long its job is better not leased again.
+    pub not_before: Option<Duration>,
     /// Microseconds between the instant the job was due and the start of this attempt.
     pub late_us: i64,
 }
@@ -67,12 +75,17 @@ impl Attempt {
     /// memory is gone.
     pub fn run(self, shop: &Workshop) -> Ended {
         let found = shop.registry.find(&self.lease.job.task);
+        if let Found::Compiling(since) = found {
+            // Not an outcome of its module, good or bad: nothing is known of that yet.
+            let not_before = Some(since.clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
+            return Ended { not_before, ..Ended::without_run(self.lease, Outcome::Interrupted, shop) };
+        }
         let terms = Terms::of(&found.policy(), &self.lease.job.options, shop.registry.config());
         let needed = match &found {
             Found::Ready(_) => {
                 terms.limits.most_bytes(self.lease.job.payload.len(), may_enqueue(&self.lease.job.task, shop))
             }
-            Found::Missing(_) => 0,
+            Found::Compiling(_) | Found::Missing(_) => 0,
         };
         let share = match shop.budget.admit(needed, &self.cancel) {
             Ok(share) => share,
@@ -86,6 +99,7 @@ impl Attempt {
 
         let outbox = Arc::new(outbox(&job.task, shop.registry.config()));
         let (digest, report) = match &found {
+            Found::Compiling(_) => (None, ended(Outcome::Interrupted)),
             Found::Missing(why) => (None, ended(Outcome::BadModule(ErrorRecord::new("bad_module", why.clone())))),
             Found::Ready(entry) => {
                 (Some(entry.module.info().digest.clone()), self.run_module(entry, &terms, shop, outbox.clone()))
@@ -105,7 +119,7 @@ impl Attempt {
             error: outcome.error().cloned(),
             usage,
         };
-        Ended { lease: self.lease, outcome, record, log, jobs, retry: terms.retry, late_us }
+        Ended { lease: self.lease, outcome, record, log, jobs, retry: terms.retry, not_before: None, late_us }
     }
 
     /// What people see of it while it runs.
@@ -177,7 +191,7 @@ impl Ended {
             usage: Usage::default(),
         };
         let retry = Terms::of(&policy, &lease.job.options, shop.registry.config()).retry;
-        Self { lease, outcome, record, log: Vec::new(), jobs: Vec::new(), retry, late_us: 0 }
+        Self { lease, outcome, record, log: Vec::new(), jobs: Vec::new(), retry, not_before: None, late_us: 0 }
     }
 
     /// The end of an attempt whose worker vanished: `lease` was taken over from it.

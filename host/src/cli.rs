@@ -118,7 +118,7 @@ enum Verb {
     Completions(completions::Args),
     Man(man::Args),
     #[command(name = COMPILE_VERB, hide = true)]
-    CompileModule,
+    CompileModule(compile_module::Args),
 }
 
 impl Verb {
@@ -248,7 +248,7 @@ fn run(Cli { common, verb }: Cli) -> anyhow::Result<ExitCode> {
         Verb::Config(args) => config::run(output, args),
         Verb::Completions(args) => completions::run(args),
         Verb::Man(args) => man::run(args),
-        Verb::CompileModule => compile_module::run(),
+        Verb::CompileModule(args) => compile_module::run(&args),
     }
 }
 

@@ -61,6 +61,14 @@ pub struct WorkerConfig {
     pub concurrency: usize,
     /// Bytes guests may take together; 0 is 80 % of what there is.
     pub memory_budget: ByteSize,
+    /// Processor time that compiling one module may take.
+    #[serde(with = "humantime_serde")]
+    pub compile_cpu: Duration,
+    /// Time by the clock that it may take.
+    #[serde(with = "humantime_serde")]
+    pub compile_time: Duration,
+    /// Bytes of memory that it may take.
+    pub compile_memory: ByteSize,
     /// How long a lease lasts without a heartbeat.
     #[serde(with = "humantime_serde")]
     pub lease: Duration,

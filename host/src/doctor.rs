@@ -10,7 +10,7 @@ use afresh_sandbox::{ENGINE, Sandbox};
 use bytesize::ByteSize;
 use rustix::process::{Resource, getrlimit};
 
-use crate::compiler::not_private;
+use crate::compiler::private::not_private;
 use crate::config::Config;
 use crate::{machine, setup};
 

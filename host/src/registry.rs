@@ -1,24 +1,34 @@
 //! The task modules of one folder: checked, compiled once, found by task, and taken up again when a file changes.
-//! Attempts under way hold the module they started with; a bad new file keeps the old module and says so.
+//! Attempts under way hold the module they started with; a bad new file, or one that is still being compiled, keeps the
+//! old module.
+//!
+//! * [`change`]: what becomes of files, as people hear of it
+//! * [`lanes`]: the threads that have modules compiled, so that a slow one holds up nobody
+//! * [`watch`](mod@watch): looks again when something in the folder changed
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::Metadata;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::{Duration, Instant};
 
 use afresh_protocol::TaskPolicy;
-use afresh_sandbox::TaskModule;
 use afresh_sandbox::check::MAX_MODULE_BYTES;
+use afresh_sandbox::{ModuleError, ModuleInfo, TaskModule};
 
-use crate::compiler::Compiler;
+use crate::compiler::{Compiler, Known};
 use crate::config::Config;
-use crate::grants::listing::Comparison;
 
+mod change;
+mod lanes;
 mod watch;
 
-pub use watch::{report, watch};
+pub use change::Change;
+use lanes::{Lanes, Order};
+pub use watch::watch;
 
 /// A task and the module that holds it.
 pub struct Entry {
@@ -34,16 +44,18 @@ pub struct Entry {
 pub enum Found {
     /// A module that can be run.
     Ready(Arc<Entry>),
+    /// A module that is being compiled, for so long already.
+    Compiling(Duration),
     /// Nothing that can be run, and the sentence that says why.
     Missing(String),
 }
 
 impl Found {
-    /// What the task asks for; of a task that is missing nobody knows, so it asks for nothing.
+    /// What the task asks for; of a task that is not there nobody knows, so it asks for nothing.
     pub fn policy(&self) -> TaskPolicy {
         match self {
             Self::Ready(entry) => entry.policy.clone(),
-            Self::Missing(_) => TaskPolicy::default(),
+            Self::Compiling(_) | Self::Missing(_) => TaskPolicy::default(),
         }
     }
 }
@@ -54,13 +66,17 @@ pub struct Registry {
     compiler: Compiler,
     config: Config,
     shelves: RwLock<Shelves>,
-    scanning: Mutex<()>,
+    /// Held by whoever is about to change the shelves.
+    changing: Mutex<()>,
+    changed: Condvar,
+    lanes: Lanes,
 }
 
 #[derive(Default)]
 struct Shelves {
     files: BTreeMap<PathBuf, Shelf>,
     tasks: HashMap<String, Arc<Entry>>,
+    clashes: Vec<Change>,
 }
 
 /// One file of the folder.
@@ -72,6 +88,8 @@ struct Shelf {
     module: Option<TaskModule>,
     /// What is wrong with the file as it is now.
     fault: Option<String>,
+    /// The file as it is now, while it is being compiled, and since when.
+    compiling: Option<(ModuleInfo, Instant)>,
 }
 
 /// What tells one state of a file from another. Not its time of modification: copies, archives and image builds carry
@@ -90,47 +108,17 @@ impl From<&Metadata> for Stamp {
     }
 }
 
-/// What a scan of the folder found new.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// A module was loaded, for the first time or again.
-    Loaded {
-        /// The file.
-        file: PathBuf,
-        /// Its digest.
-        digest: String,
-        /// Its tasks, with what they ask for and are granted.
-        tasks: Vec<Comparison>,
-    },
-    /// A file cannot be loaded; the module it held before, if any, stays.
-    Refused {
-        /// The file.
-        file: PathBuf,
-        /// Why, in a sentence.
-        why: String,
-        /// Whether an older module of this file goes on serving.
-        keeps_old: bool,
-    },
-    /// A file is gone, and its tasks with it.
-    Removed {
-        /// The file.
-        file: PathBuf,
-    },
-    /// Two files hold a task of the same name; the first by file name serves it.
-    Clash {
-        /// The task.
-        task: String,
-        /// The file that serves it.
-        serves: PathBuf,
-        /// The file whose task of that name is not reached.
-        hidden: PathBuf,
-    },
-}
-
 impl Registry {
     /// A registry over `folder`, empty until [`Registry::scan`].
-    pub fn new(folder: impl Into<PathBuf>, compiler: Compiler, config: Config) -> Self {
-        Self { folder: folder.into(), compiler, config, shelves: RwLock::default(), scanning: Mutex::default() }
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn new(folder: impl Into<PathBuf>, compiler: Compiler, config: Config) -> std::io::Result<Arc<Self>> {
+        let (lanes, entrances) = Lanes::new();
+        let (shelves, changing, changed) = Default::default();
+        let registry = Arc::new(Self { folder: folder.into(), compiler, config, shelves, changing, changed, lanes });
+        entrances.open(&registry)?;
+        Ok(registry)
     }
 
     /// The folder.
@@ -148,6 +136,12 @@ impl Registry {
         let shelves = self.read();
         if let Some(entry) = shelves.tasks.get(task) {
             return Found::Ready(entry.clone());
+        }
+        let mut compiling = shelves.files.iter().filter_map(|(file, shelf)| Some((file, shelf.compiling.as_ref()?)));
+        if let Some((_, (_, since))) =
+            compiling.find(|(file, (info, _))| names_of(info, file).iter().any(|name| name == task))
+        {
+            return Found::Compiling(since.elapsed());
         }
         let stem = |file: &Path| file.file_stem().is_some_and(|stem| stem == task);
         let broken = shelves.files.iter().find(|(file, shelf)| stem(file) && shelf.fault.is_some());
@@ -168,70 +162,130 @@ impl Registry {
         names
     }
 
-    /// Looks at the folder, loads what is new or changed, forgets what is gone.
+    /// Whether every module of the folder that was last looked at can be run or is refused; waits so long for those that
+    /// are still being compiled.
+    pub fn settled(&self, within: Duration) -> bool {
+        let busy = |_: &mut ()| self.read().files.values().any(|shelf| shelf.compiling.is_some());
+        let waited = self.changed.wait_timeout_while(self.change(), within, busy);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    /// Looks at the folder, takes up what is new or changed, forgets what is gone, and says so in the log. What has to be
+    /// compiled first comes later.
     ///
     /// # Errors
     /// When the folder cannot be read.
-    pub fn scan(&self) -> std::io::Result<Vec<Change>> {
+    pub fn scan(&self) -> std::io::Result<()> {
         // One at a time: else a scan that began before a change could put its older modules over the newer ones.
-        let _scanning = self.scanning.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut changes = Vec::new();
+        let changing = self.change();
         let before = self.read().files.clone();
-        let mut files = BTreeMap::new();
+        let (mut files, mut changes, mut orders) = (BTreeMap::new(), Vec::new(), Vec::new());
         for (file, stamp) in modules_in(&self.folder)? {
             let known = before.get(&file);
             let shelf = match known {
                 Some(shelf) if shelf.stamp == stamp => shelf.clone(),
-                _ => self.load(&file, stamp, known, &mut changes),
+                _ => self.take_up(&file, stamp, known, &mut changes),
             };
+            if let Some((info, _)) = &shelf.compiling
+                && known.is_none_or(|known| known.stamp != stamp)
+            {
+                orders.push(Order { file: file.clone(), stamp, info: info.clone() });
+            }
             files.insert(file, shelf);
         }
         let gone = before.keys().filter(|file| !files.contains_key(*file));
         changes.extend(gone.map(|file| Change::Removed { file: file.clone() }));
-        let restamped = files.iter().any(|(file, shelf)| before.get(file).is_none_or(|old| old.stamp != shelf.stamp));
-        if restamped || !changes.is_empty() {
-            let tasks = index(&files, &mut changes);
-            *self.shelves.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Shelves { files, tasks };
+        if !changes.is_empty()
+            || files.iter().any(|(file, shelf)| before.get(file).is_none_or(|old| old.stamp != shelf.stamp))
+        {
+            self.replace(&changing, files, changes);
         }
-        Ok(changes)
+        drop(changing);
+        orders.into_iter().for_each(|order| self.lanes.take(order));
+        Ok(())
     }
 
-    fn load(&self, file: &Path, stamp: Stamp, known: Option<&Shelf>, changes: &mut Vec<Change>) -> Shelf {
-        let old = known.and_then(|shelf| shelf.module.clone());
-        let loaded = read_bounded(file)
-            .map_err(|error| format!("failed to read it: {error}"))
-            .and_then(|wasm| self.compiler.load(&wasm).map_err(|error| format!("{error:#}")));
-        match loaded {
-            Ok(module) => {
-                let info = module.info();
-                let same = old.as_ref().is_some_and(|old| old.info().digest == info.digest);
-                if !same || known.is_some_and(|shelf| shelf.fault.is_some()) {
-                    let granted = |task: &TaskPolicy| Comparison::of(task, self.config.tasks.get(&task.task));
-                    let tasks = policies_of(&module, file).iter().map(granted).collect();
-                    changes.push(Change::Loaded { file: file.to_owned(), digest: info.digest.clone(), tasks });
-                }
-                Shelf { stamp, module: Some(module), fault: None }
+    /// What can be said of a new file at once.
+    fn take_up(&self, file: &Path, stamp: Stamp, known: Option<&Shelf>, changes: &mut Vec<Change>) -> Shelf {
+        let shelf = Shelf { stamp, module: known.and_then(|shelf| shelf.module.clone()), fault: None, compiling: None };
+        // These are a stranger's bytes, and the thread is one that nobody else can do without.
+        let look = || read_module(file).and_then(|wasm| self.compiler.look(&wasm));
+        match catch_unwind(AssertUnwindSafe(look)).unwrap_or_else(|_| Err(lanes::PANICKED.to_owned())) {
+            // The same as before under a new stamp, and no longer kept anywhere.
+            Ok(Known::New(info)) if shelf.module.as_ref().is_some_and(|module| module.info().digest == info.digest) => {
+                shelf
             }
-            Err(why) => {
-                let keeps_old = old.is_some();
-                changes.push(Change::Refused { file: file.to_owned(), why: why.clone(), keeps_old });
-                Shelf { stamp, module: old, fault: Some(why) }
+            Ok(Known::New(info)) => Shelf { compiling: Some((info, Instant::now())), ..shelf },
+            Ok(Known::Ready(module)) => {
+                shelf.with(file, Ok(module), known.is_some_and(|old| old.fault.is_some()), changes)
             }
+            Err(why) => shelf.with(file, Err(why), false, changes),
         }
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, Shelves> {
+    /// Whether a file is still the one that was to be compiled.
+    fn awaits(&self, order: &Order) -> bool {
+        self.read().files.get(&order.file).is_some_and(|shelf| shelf.stamp == order.stamp && shelf.compiling.is_some())
+    }
+
+    /// Takes up what was compiled, unless the file has changed meanwhile.
+    fn put(&self, order: &Order, made: Result<TaskModule, String>) {
+        let changing = self.change();
+        if self.awaits(order) {
+            let (mut files, mut changes) = (self.read().files.clone(), Vec::new());
+            if let Some(shelf) = files.remove(&order.file) {
+                files.insert(order.file.clone(), shelf.with(&order.file, made, true, &mut changes));
+            }
+            self.replace(&changing, files, changes);
+        }
+    }
+
+    fn replace(&self, _changing: &MutexGuard<'_, ()>, files: BTreeMap<PathBuf, Shelf>, changes: Vec<Change>) {
+        let (tasks, clashes) = index(&files);
+        let known = self.read().clashes.clone();
+        let news = changes.iter().chain(clashes.iter().filter(|clash| !known.contains(clash)));
+        news.for_each(|change| change.report(&self.config));
+        *self.shelves.write().unwrap_or_else(PoisonError::into_inner) = Shelves { files, tasks, clashes };
+        self.changed.notify_all();
+    }
+
+    fn change(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Shelves> {
         // Replaced as a whole, so a panic elsewhere cannot leave it half-written.
-        self.shelves.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.shelves.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The `.wasm` files of a folder by name, with what tells them apart.
+impl Shelf {
+    /// The same with what became of its file. That a module is the one it was before is only news after something else.
+    fn with(self, file: &Path, made: Result<TaskModule, String>, is_news: bool, changes: &mut Vec<Change>) -> Self {
+        let old = self.module;
+        match made {
+            Ok(module) => {
+                let digest = &module.info().digest;
+                if is_news || old.is_none_or(|old| old.info().digest != *digest) {
+                    let tasks = policies_of(module.info(), file);
+                    changes.push(Change::Loaded { file: file.to_owned(), digest: digest.clone(), tasks });
+                }
+                Self { module: Some(module), fault: None, compiling: None, ..self }
+            }
+            Err(why) => {
+                changes.push(Change::Refused { file: file.to_owned(), why: why.clone(), keeps_old: old.is_some() });
+                Self { module: old, fault: Some(why), compiling: None, ..self }
+            }
+        }
+    }
+}
+
+/// The modules of a folder by name, with what tells them apart. Compiled ones are among them, to be refused aloud.
 fn modules_in(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, Stamp>> {
     let mut files = BTreeMap::new();
     for item in std::fs::read_dir(folder)? {
         let path = item?.path();
-        if path.extension().is_none_or(|extension| extension != "wasm") {
+        if path.extension().is_none_or(|extension| extension != "wasm" && extension != "cwasm") {
             continue;
         }
         // A file that vanished since, or a link to nowhere, is simply not there.
@@ -244,16 +298,37 @@ fn modules_in(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, Stamp>> {
     Ok(files)
 }
 
-/// The bytes of a file; of one that is too large no more than it takes to know.
+/// The bytes of a module's file, or the sentence that says why it is not even read.
+fn read_module(file: &Path) -> Result<Vec<u8>, String> {
+    if file.extension().is_some_and(|extension| extension == "cwasm") {
+        return Err(ModuleError::Native.to_string());
+    }
+    read_bounded(file).map_err(|error| format!("failed to read it: {error}"))
+}
+
+/// The bytes of a file that may be a module. Of one that is too large it reads nothing, and says so.
+///
+/// # Errors
+/// When it cannot be read, or is too large.
 pub fn read_bounded(file: &Path) -> std::io::Result<Vec<u8>> {
+    let (file, most) = (std::fs::File::open(file)?, MAX_MODULE_BYTES as u64);
+    let length = file.metadata()?.len();
+    if length > most {
+        let error = ModuleError::TooLarge(format!("{length} bytes, the limit is {most}"));
+        return Err(std::io::Error::other(error));
+    }
     let mut wasm = Vec::new();
-    std::fs::File::open(file)?.take(MAX_MODULE_BYTES as u64 + 1).read_to_end(&mut wasm)?;
+    // It may grow meanwhile.
+    file.take(most + 1).read_to_end(&mut wasm)?;
     Ok(wasm)
 }
 
 /// The tasks of a module: what it declares, or the file's stem.
-fn policies_of(module: &TaskModule, file: &Path) -> Vec<TaskPolicy> {
-    let info = module.info();
+fn names_of(info: &ModuleInfo, file: &Path) -> Vec<String> {
+    policies_of(info, file).into_iter().map(|policy| policy.task).collect()
+}
+
+fn policies_of(info: &ModuleInfo, file: &Path) -> Vec<TaskPolicy> {
     let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     match info.tasks.is_empty() {
         true => vec![TaskPolicy { task: stem, ..TaskPolicy::default() }],
@@ -261,18 +336,19 @@ fn policies_of(module: &TaskModule, file: &Path) -> Vec<TaskPolicy> {
     }
 }
 
-fn index(files: &BTreeMap<PathBuf, Shelf>, changes: &mut Vec<Change>) -> HashMap<String, Arc<Entry>> {
-    let mut tasks: HashMap<String, Arc<Entry>> = HashMap::new();
+/// Which module serves each task, and which tasks are in two.
+fn index(files: &BTreeMap<PathBuf, Shelf>) -> (HashMap<String, Arc<Entry>>, Vec<Change>) {
+    let (mut tasks, mut clashes) = (HashMap::<String, Arc<Entry>>::new(), Vec::new());
     for (file, module) in files.iter().filter_map(|(file, shelf)| Some((file, shelf.module.as_ref()?))) {
-        for policy in policies_of(module, file) {
+        for policy in policies_of(module.info(), file) {
             if let Some(first) = tasks.get(&policy.task) {
                 let (task, serves) = (policy.task, first.file.clone());
-                changes.push(Change::Clash { task, serves, hidden: file.clone() });
+                clashes.push(Change::Clash { task, serves, hidden: file.clone() });
                 continue;
             }
             let entry = Entry { module: module.clone(), policy: policy.clone(), file: file.clone() };
             tasks.insert(policy.task, Arc::new(entry));
         }
     }
-    tasks
+    (tasks, clashes)
 }

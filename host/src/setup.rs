@@ -1,22 +1,26 @@
 //! Puts a worker together: sandbox, compiler, registry, budget. What `afresh worker` and `afresh dev` share.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
+use std::time::Duration;
 
 use afresh_sandbox::{Sandbox, SandboxConfig};
 use anyhow::Context as _;
 
 use crate::attempt::Workshop;
 use crate::compiler::Compiler;
+use crate::compiler::bounds::Bounds;
 use crate::config::Config;
 use crate::grants::GrantBook;
 use crate::machine;
-use crate::registry::{self, Registry};
+use crate::registry::Registry;
 use crate::worker::budget::Budget;
 use crate::worker::unique_name;
 
 /// Of the machine's memory, what guests may take together where nobody says otherwise.
 const BUDGET_PERCENT: u64 = 80;
+
+/// How long a worker's start waits for modules that are new to it. A slow one comes later, and holds up nobody.
+const SETTLES_WITHIN: Duration = Duration::from_secs(5);
 
 /// How many slots a configuration means.
 pub fn slots(config: &Config) -> usize {
@@ -66,14 +70,13 @@ pub fn workshop(config: &Config, tasks: &Path) -> anyhow::Result<Workshop> {
     let grants = GrantBook::open(config)?;
     let sandbox = sandbox(config)?;
     sandbox.self_test().map_err(|error| anyhow::anyhow!("failed to {error}"))?;
-    let compiler = Compiler::in_child(sandbox.clone(), &cache_folder(config))?;
-    let registry = Registry::new(tasks, compiler, config.clone());
-    let changes = registry.scan().with_context(|| format!("failed to read the tasks folder {}", tasks.display()))?;
-    changes.iter().for_each(registry::report);
+    let worker = &config.worker;
+    let compiler = Compiler::new(sandbox.clone(), &worker.cache, Bounds::of(worker))?;
+    let registry = Registry::new(tasks, compiler, config.clone()).context("failed to start the compiling threads")?;
+    registry.scan().with_context(|| format!("failed to read the tasks folder {}", tasks.display()))?;
+    if !registry.settled(SETTLES_WITHIN) {
+        tracing::warn!("some modules are still being compiled; their jobs wait, the others are served");
+    }
     let budget = Budget::new(memory_budget(config));
-    Ok(Workshop { worker: unique_name(), sandbox, registry: Arc::new(registry), budget, grants })
-}
-
-fn cache_folder(config: &Config) -> PathBuf {
-    config.worker.cache.clone()
+    Ok(Workshop { worker: unique_name(), sandbox, registry, budget, grants })
 }

@@ -2,15 +2,28 @@
 
 use std::process::ExitCode;
 
-use crate::config::Config;
-use crate::{compiler, setup};
+use crate::compiler::inside;
+
+/// Compile a module for the worker that asks for it
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// The process that asks
+    #[arg(long)]
+    parent: u32,
+    /// Seconds of processor time that may be taken
+    #[arg(long)]
+    seconds: u64,
+    /// Bytes of memory that may be taken
+    #[arg(long)]
+    memory: u64,
+}
 
 /// Runs the verb: Wasm on standard input, native code on standard output.
 ///
 /// # Errors
 /// When the module is refused or does not compile.
-pub(super) fn run() -> anyhow::Result<ExitCode> {
-    // The defaults: nothing in an operator's file changes the code, and a wrong one must not stop a module.
-    compiler::compile_stdin(&setup::sandbox(&Config::parse("")?)?)?;
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    inside::confine(args.parent, args.seconds, args.memory)?;
+    inside::compile_stdin()?;
     Ok(ExitCode::SUCCESS)
 }

@@ -24,6 +24,9 @@ use crate::{registry, setup, sources};
 /// How often a job is asked whether it is over.
 const ASK_EVERY: Duration = Duration::from_millis(20);
 
+/// How long the modules that were built may take to compile before the cases are run without them.
+const COMPILED_WITHIN: Duration = Duration::from_secs(600);
+
 /// Build tasks, run each on its examples, and again when a file changes; broker and worker in one process
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -117,7 +120,9 @@ impl Dev<'_> {
             return Ok(true);
         }
         // The watching thread would do this too, a moment later.
-        self.registry.scan().context("failed to read the built modules")?.iter().for_each(registry::report);
+        let registry = self.registry.clone();
+        let ready = move || registry.scan().map(|()| registry.settled(COMPILED_WITHIN));
+        tokio::task::spawn_blocking(ready).await?.context("failed to read the built modules")?;
         let known = self.registry.tasks();
         let (cases, absent): (Vec<_>, Vec<_>) = cases.into_iter().partition(|case| known.contains(&case.task));
 

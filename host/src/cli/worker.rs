@@ -122,7 +122,7 @@ fn announce(broker: &dyn Broker, shop: &Workshop, settings: &WorkerSettings) {
         "worker started, jobs come from {}",
         broker.describe()
     );
-    if tasks.is_empty() {
+    if tasks.is_empty() && shop.registry.settled(Duration::ZERO) {
         let folder = shop.registry.folder().display();
         tracing::warn!("the tasks folder {folder} holds no task module yet; it is watched, so put one there any time");
     }

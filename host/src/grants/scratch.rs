@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, renameat, unlinkat};
 
-use crate::compiler::not_private;
+use crate::compiler::private::not_private;
 
 /// How the file beside a worker's folder ends.
 const LOCK: &str = "lock";

@@ -1,15 +1,12 @@
 //! Watches a registry's folder, and scans it again when something in it changed, or may have.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use afresh_protocol::text::escaped_line;
 use notify::{RecursiveMode, Watcher as _};
 
-use super::{Change, Registry};
-use crate::grants::listing::Comparison;
+use super::Registry;
 
 /// Changes come in bursts (a compiler writes, then renames): wait until it has been quiet for so long.
 const QUIET: Duration = Duration::from_millis(50);
@@ -50,13 +47,10 @@ pub fn watch(registry: Arc<Registry>) -> notify::Result<impl Drop> {
     Ok(watcher)
 }
 
-/// Scans, and says what is new; that the folder cannot be read is news only if it could be before.
+/// Scans; that the folder cannot be read is news only if it could be before.
 fn rescan(registry: &Registry, readable: bool) -> bool {
     let error = match registry.scan() {
-        Ok(changes) => {
-            changes.iter().for_each(report);
-            return true;
-        }
+        Ok(()) => return true,
         Err(error) => error,
     };
     if readable {
@@ -64,27 +58,4 @@ fn rescan(registry: &Registry, readable: bool) -> bool {
         tracing::error!("failed to read the tasks folder {folder}: {error}; the modules that are loaded go on serving");
     }
     false
-}
-
-/// Says in the log what a scan found. Names of files and of tasks are whatever somebody called them.
-pub fn report(change: &Change) {
-    let shown = |file: &Path| escaped_line(&file.to_string_lossy());
-    match change {
-        Change::Loaded { file, digest, tasks } => {
-            let names: Vec<_> = tasks.iter().map(|task| task.task.as_str()).collect();
-            tracing::info!(file = %shown(file), digest, tasks = %escaped_line(&names.join(",")), "module loaded");
-            tasks.iter().for_each(Comparison::report);
-        }
-        Change::Refused { file, why, keeps_old: true } => {
-            tracing::error!(file = %shown(file), "module refused, the one loaded before goes on serving: {why}");
-        }
-        Change::Refused { file, why, keeps_old: false } => {
-            tracing::error!(file = %shown(file), "module refused: {why}");
-        }
-        Change::Removed { file } => tracing::info!(file = %shown(file), "module removed"),
-        Change::Clash { task, serves, hidden } => {
-            let (serves, hidden, task) = (shown(serves), shown(hidden), escaped_line(task));
-            tracing::error!(task, "two modules hold this task: {serves} serves it, {hidden} does not; rename one");
-        }
-    }
 }

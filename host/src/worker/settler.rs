@@ -42,7 +42,7 @@ impl Settler {
     }
 
     fn decide(&self, ended: Ended) -> Settle {
-        let Ended { lease, outcome, record, retry, log, jobs, late_us } = ended;
+        let Ended { lease, outcome, record, retry, not_before, log, jobs, late_us } = ended;
         if record.usage.wall_us > 0 {
             self.in_flight.learn(record.usage.wall_us);
         }
@@ -51,11 +51,20 @@ impl Settler {
         let reference = lease.reference();
         let mut history = lease.job.history;
         let kind = outcome.kind();
-        let (settlement, counters) = retry.decide(outcome, lease.job.counters, &mut rand::rng());
+        let (mut settlement, counters) = retry.decide(outcome, lease.job.counters, &mut rand::rng());
+        if let (Settlement::Release, Some(delay)) = (&settlement, not_before) {
+            // Released as it is, it would be leased again at once, by this very worker.
+            settlement = Settlement::Retry { delay };
+        }
         for line in log {
             tracing::debug!(job = %reference.id, task = lease.job.task, level = ?line.level, "guest: {}", line.text.escape_debug());
         }
-        say(&reference.id, &lease.job.task, &record, &settlement, late_us);
+        match not_before {
+            Some(_) => {
+                tracing::debug!(job = %reference.id, task = lease.job.task, "its module is still being compiled")
+            }
+            None => say(&reference.id, &lease.job.task, &record, &settlement, late_us),
+        }
         if !traceless {
             history.push(record);
         }

@@ -8,6 +8,7 @@
 //! * `leave`: workers that are asked to end
 //! * `outage`: Redis goes away, comes back, or takes no writes
 //! * `reload`: modules come, change and go while the worker runs
+//! * `compile`: compile bombs (`bombs`), what compiling may take, and what is kept of it
 //! * `refuse`: modules and settings that cannot be
 //! * `flows`: chains and batches
 //! * `walls`: limits, the memory budget, and the terms they come from
@@ -22,7 +23,9 @@
 //! * `fleet`: what people see of workers
 //! * `footprint`: what a worker takes while it has nothing to do, and after guests that failed
 
+mod bombs;
 mod cancel;
+mod compile;
 mod cron;
 mod enqueue;
 mod expiry;

@@ -102,36 +102,6 @@ fn a_tasks_folder_that_is_a_link_can_be_switched_to_another_release() {
 }
 
 #[test]
-fn a_module_is_compiled_once_and_again_only_where_what_was_kept_is_damaged() {
-    let site = Site::sqlite();
-    site.task("echo", &guests::echo());
-    let run = |words: &str| {
-        let id = site.enqueue(NewJob::new("echo", words));
-        let mut worker = site.worker().slots(1).burst().start();
-        assert_eq!(worker.ends(), 0);
-        assert_eq!(site.succeeds(&id), words);
-        worker
-    };
-    let kept = || {
-        let mut files: Vec<_> = fs::read_dir(site.path(".afresh/cache")).unwrap().map(|file| file.unwrap()).collect();
-        assert_eq!(files.len(), 1, "{files:?}");
-        let file = files.remove(0);
-        (file.path(), file.metadata().unwrap().modified().unwrap())
-    };
-    run("compiled");
-    let first = kept();
-    run("kept");
-    assert_eq!(kept(), first, "compiling writes the file again");
-
-    let mut bytes = fs::read(&first.0).unwrap();
-    *bytes.last_mut().unwrap() ^= 1;
-    fs::write(&first.0, &bytes).unwrap();
-    let worker = run("compiled again");
-    assert_eq!(worker.count("is damaged; compiling again"), 1, "{}", worker.log());
-    assert_ne!(fs::read(&first.0).unwrap(), bytes);
-}
-
-#[test]
 fn a_new_version_of_the_program_on_disk_does_not_keep_a_running_worker_from_compiling() {
     let site = Site::sqlite();
     let program = site.path("afresh");

@@ -51,6 +51,7 @@ pub fn attempt_of(module: &TaskModule, task: &str, env: &[(&str, &str)], trial: 
         env: env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         watch: trial.watched.then(|| watch.clone()),
         outbox: trial.outbox.then(|| outbox.clone() as Arc<dyn Outbox>),
+        ..Call::default()
     };
     let started = Instant::now();
     let report = thread::scope(|scope| {

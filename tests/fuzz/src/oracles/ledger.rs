@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use afresh_host::attempt::Workshop;
 use afresh_host::compiler::Compiler;
+use afresh_host::compiler::bounds::Bounds;
 use afresh_host::config::Config;
+use afresh_host::grants::GrantBook;
 use afresh_host::registry::Registry;
 use afresh_host::shutdown::{Shutdown, Trigger};
 use afresh_host::worker::budget::Budget;
@@ -152,6 +154,7 @@ impl Site {
             sandbox: sandbox().clone(),
             registry: registry(),
             budget: Budget::new(BUDGET),
+            grants: GrantBook::default(),
         });
         self.shops.push(shop.clone());
         let settings = WorkerSettings {
@@ -234,7 +237,7 @@ fn assert_ended(job: &JobView) {
     assert!(job.attempts_started <= job.max_attempts.unwrap_or(MOST_ATTEMPTS), "{job:?}");
 }
 
-/// The habits as a folder of task modules, compiled once in this process.
+/// The habits as a folder of task modules, compiled once, by children of this process.
 fn registry() -> Arc<Registry> {
     static REGISTRY: LazyLock<(Arc<Registry>, TempDir)> = LazyLock::new(|| {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -242,10 +245,13 @@ fn registry() -> Arc<Registry> {
             let wasm = wat::parse_str(text).expect("a habit is a module");
             std::fs::write(folder.path().join(format!("{name}.wasm")), wasm).expect("a temporary file");
         }
-        let registry = Registry::new(folder.path(), Compiler::in_process(sandbox().clone()), config());
+        let cache = folder.path().join("cache");
+        let compiler = Compiler::new(sandbox().clone(), &cache, Bounds::of(&config().worker)).expect("a compiler");
+        let registry = Registry::new(folder.path(), compiler, config()).expect("threads that compile");
         registry.scan().expect("the folder is there");
+        assert!(registry.settled(Duration::from_secs(60)), "a habit does not compile");
         assert_eq!(registry.tasks().len(), habits::ALL.len());
-        (Arc::new(registry), folder)
+        (registry, folder)
     });
     REGISTRY.0.clone()
 }
