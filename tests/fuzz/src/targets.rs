@@ -6,6 +6,7 @@ use afresh_sandbox::Limits;
 use arbitrary::{Result, Unstructured};
 
 use crate::counts::count;
+use crate::generators::broken::module_file;
 use crate::generators::history::history;
 use crate::generators::interpreter::Guest;
 use crate::generators::program::program;
@@ -50,8 +51,11 @@ pub fn host_calls(data: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// The fuzzer's bytes as a module.
-pub fn admission(data: &[u8]) {
+/// The fuzzer's bytes as a module file.
+///
+/// # Errors
+/// When the bytes are used up.
+pub fn admission(data: &[u8]) -> Result<()> {
     let trial = Trial {
         payload: b"payload".to_vec(),
         limits: Limits { memory: 16 << 20, timeout: Duration::from_millis(10), ..Limits::default() },
@@ -59,9 +63,10 @@ pub fn admission(data: &[u8]) {
         outbox: true,
         watched: false,
     };
-    if let Some(module) = admit(data, false) {
+    if let Some(module) = admit(&module_file(data)?, false) {
         attempt(&module, &trial);
     }
+    Ok(())
 }
 
 /// The fuzzer's bytes as everything that is read from outside; the first says as what.

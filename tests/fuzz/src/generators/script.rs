@@ -1,6 +1,7 @@
 //! A script of host calls that make sense often enough to get somewhere: random code hardly ever passes a pointer that
 //! lies within its memory.
 
+use afresh_protocol::abi;
 use arbitrary::{Result, Unstructured};
 use wasm_encoder::{BlockType, Function, InstructionSink, MemArg};
 
@@ -8,6 +9,9 @@ use super::imports::Import;
 
 /// The most steps of a script.
 const MOST: usize = 24;
+
+/// How many functions are of our own namespace; they stand before the others.
+const OURS: usize = abi::FUNCTIONS.len();
 
 /// A script: steps one after another, as a function's body.
 #[derive(Clone, Debug)]
@@ -94,13 +98,15 @@ impl Step {
             }
             (6..=10, _) => Self::Store { at: pointer(u)?, value: u.arbitrary()? },
             (11, _) => Self::Fill { at: pointer(u)?, byte: u.int_in_range(0..=255)?, len: length(u)? },
-            (12 | 13, _) => Self::GrowOrDie(*u.choose(&[0, 1, 16, 256, 70_000])?),
-            (14, _) => Self::Grow(*u.choose(&[0, 1, 16, 256, -1])?),
+            (12, _) => Self::GrowOrDie(*u.choose(&[0, 1, 1, 4, 16, 70_000])?),
+            (13 | 14, _) => Self::Grow(*u.choose(&[0, 1, 16, 256, -1])?),
             (15, _) => Self::RandomCode,
             (16 | 17, _) => u.choose(&[Self::Spin, Self::Recurse, Self::Unreachable, Self::Return])?.clone(),
             _ if imports.is_empty() => Self::Return,
-            _ => {
-                let index = u.choose_index(imports.len())?;
+            // Ours come first, and are few.
+            (choice, _) => {
+                let among = if choice % 2 == 0 { imports.len().min(OURS) } else { imports.len() };
+                let index = u.choose_index(among)?;
                 Self::Call(index as u32, arguments(u, &imports[index])?)
             }
         })
@@ -166,13 +172,14 @@ impl Value {
 }
 
 fn arguments(u: &mut Unstructured<'_>, import: &Import) -> Result<Vec<Value>> {
-    let first = |index| index == 0 && matches!(import.name, "verdict" | "proc_exit");
     let value = |(index, letter)| {
-        Ok(match letter {
-            'i' if first(index) => Value::I32(*u.choose(&[1, 2, 3, 4, 5, 0, 65, 75, 6, -1])?),
-            'i' if import.params.len() > 1 && u.ratio(1, 3)? => Value::I32(length(u)?),
-            'i' => Value::I32(pointer(u)?),
-            'I' => Value::I64(if u.ratio(1, 2)? { u.int_in_range(-1..=3_000_000)? } else { u.arbitrary()? }),
+        Ok(match (letter, import.name) {
+            ('i', "verdict") => Value::I32(if u.ratio(15, 16)? { u.int_in_range(1..=5)? } else { u.arbitrary()? }),
+            ('i', "proc_exit") => Value::I32(*u.choose(&[0, 1, 65, 75, -1])?),
+            // Most functions take a pointer or a descriptor first, and a length later.
+            ('i', _) if index > 0 && u.ratio(1, 3)? => Value::I32(length(u)?),
+            ('i', _) => Value::I32(pointer(u)?),
+            ('I', _) => Value::I64(if u.ratio(1, 2)? { u.int_in_range(-1..=3_000_000)? } else { u.arbitrary()? }),
             _ => Value::F64(if u.ratio(1, 2)? { *u.choose(&[0.0, 0.5, 1.0, -1.0, f64::NAN])? } else { u.arbitrary()? }),
         })
     };

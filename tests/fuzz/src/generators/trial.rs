@@ -36,7 +36,7 @@ impl Trial {
 fn limits(u: &mut Unstructured<'_>) -> Result<Limits> {
     let room = [0, 1, 64, 1 << 10, 16 << 10];
     Ok(Limits {
-        memory: *u.choose(&[64 << 10, 128 << 10, 1 << 20, 1 << 20, 16 << 20, 16 << 20, 64 << 20])?,
+        memory: *u.choose(&[64 << 10, 1 << 20, 2 << 20, 16 << 20, 16 << 20, 16 << 20, 64 << 20])?,
         timeout: Duration::from_millis(*u.choose(&[1, 2, 5, 10, 10, 20, 50])?),
         fuel: if u.ratio(1, 6)? { Some(u.int_in_range(0..=20_000)?) } else { None },
         output: *u.choose(&room)?,

@@ -64,6 +64,8 @@ struct Site {
     broker: Arc<dyn Broker>,
     workers: Vec<Running>,
     shops: Vec<Arc<Workshop>>,
+    /// Whether one vanished, and its leases stand.
+    vanished: bool,
     scopes: Vec<Scope>,
     jobs: Vec<JobId>,
     batches: Vec<JobId>,
@@ -85,6 +87,7 @@ impl Site {
             broker: Arc::new(broker),
             workers: Vec::new(),
             shops: Vec::new(),
+            vanished: false,
             scopes: Vec::new(),
             jobs: Vec::new(),
             batches: Vec::new(),
@@ -125,7 +128,10 @@ impl Site {
             Happening::Start(..) => {}
             Happening::ShutDown | Happening::Vanish if self.workers.is_empty() => {}
             Happening::ShutDown => self.workers.remove(0).shut_down(),
-            Happening::Vanish => self.workers.remove(0).runtime.shutdown_background(),
+            Happening::Vanish => {
+                self.workers.remove(0).runtime.shutdown_background();
+                self.vanished = true;
+            }
             Happening::Pass(span) => std::thread::sleep(span),
         }
     }
@@ -182,8 +188,10 @@ impl Site {
                 self.runtime.block_on(self.broker.set_paused(QUEUE, &scope, false)).expect("the broker answers");
             }
         }
-        // The leases of workers that vanished expire.
-        std::thread::sleep(LEASE);
+        if self.vanished {
+            // Now its leases expire.
+            std::thread::sleep(LEASE);
+        }
         self.start(2, true, SOON);
         for worker in self.workers.drain(..) {
             worker.finish();
