@@ -137,7 +137,17 @@ impl Context {
     /// however long, stays one.
     fn log(&self, level: LogLevel, line: &dyn Display) {
         match &self.listener {
-            Listener::Host => stream(line, |piece| host::log(level, piece)),
+            Listener::Host => {
+                let mut pieces = 0;
+                stream(line, |piece| {
+                    pieces += 1;
+                    host::log(level, piece);
+                });
+                // An empty line is a line as well.
+                if pieces == 0 {
+                    host::log(level, b"");
+                }
+            }
             Listener::Test(heard) => heard.log(level, line),
         }
     }
