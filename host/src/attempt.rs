@@ -81,9 +81,10 @@ impl Attempt {
             return Ended { not_before, ..Ended::without_run(self.lease, Outcome::Interrupted, shop) };
         }
         let terms = Terms::of(&found.policy(), &self.lease.job.options, shop.registry.config());
+        let (task, payload) = (&self.lease.job.task, self.lease.job.payload.len());
         let needed = match &found {
             Found::Ready(_) => {
-                terms.limits.most_bytes(self.lease.job.payload.len(), may_enqueue(&self.lease.job.task, shop))
+                terms.limits.most_bytes(payload, may_enqueue(task, shop)).saturating_add(shop.grants.host_bytes(task))
             }
             Found::Compiling(_) | Found::Missing(_) => 0,
         };

@@ -8,6 +8,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use afresh_protocol::grants;
+use afresh_sandbox::files::HOST_BYTES;
 use afresh_sandbox::secrets::MAX_SECRET_BYTES;
 use afresh_sandbox::{Call, Folder, Scratch, Secret, Secrets};
 use anyhow::{Context as _, ensure};
@@ -127,6 +128,11 @@ impl Grants {
         self.scratch.is_some()
     }
 
+    /// The most bytes that the host holds for them while an attempt runs.
+    fn host_bytes(&self) -> u64 {
+        if self.folders.is_empty() && self.scratch.is_none() { 0 } else { HOST_BYTES }
+    }
+
     /// Hands them to one attempt, which has to be over before what this answers is dropped: its scratch folder.
     ///
     /// # Errors
@@ -163,6 +169,11 @@ impl GrantBook {
         scratch::sweep(place);
         let folders = tasks.values().any(Grants::has_scratch).then(|| ScratchFolders::open(place)).transpose()?;
         Ok(Self { tasks, nothing: Grants::default(), folders })
+    }
+
+    /// The most bytes that the host holds for what a task is granted, while an attempt of it runs.
+    pub fn host_bytes(&self, task: &str) -> u64 {
+        self.tasks.get(task).map_or(0, Grants::host_bytes)
     }
 
     /// Hands an attempt what its task is granted; see [`Grants::hand`].

@@ -44,6 +44,9 @@ pub const MAX_FOLDERS: u32 = 1 << 10;
 /// Descriptors that may be open at the same time, beside the three every guest has.
 pub const MAX_OPEN: u32 = 64;
 
+/// The most bytes the host holds meanwhile for an attempt that has files: a listing of such a folder, with long names.
+pub const HOST_BYTES: u64 = 8 << 20;
+
 /// Bytes of a path.
 pub(crate) const MAX_PATH: u32 = 4096;
 
