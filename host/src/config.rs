@@ -240,6 +240,15 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_a_task_s_section_is_valid() {
+        let (_, section) = DEFAULTS.split_once("# [tasks.thumbnail]\n").unwrap();
+        let section: Vec<_> = section.lines().map(|line| line.strip_prefix("# ").unwrap_or(line)).collect();
+        let config = Config::parse(&format!("[tasks.thumbnail]\n{}", section.join("\n"))).unwrap();
+        let task = &config.tasks["thumbnail"];
+        assert_eq!((task.secrets.len(), task.folders.len(), task.scratch), (2, 1, Some(ByteSize::mib(64))));
+    }
+
+    #[test]
     fn what_must_not_be_there_is_named() {
         for (text, word) in [
             ("[worker]\nleese = \"5s\"", "leese"),
