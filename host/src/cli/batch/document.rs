@@ -4,6 +4,7 @@
 use std::io::Read;
 use std::path::Path;
 
+use afresh_queue::batch::MAX_DEPTH;
 use afresh_queue::job::DEFAULT_QUEUE;
 use afresh_queue::{Batch, JobId, Member, NewJob};
 use anyhow::{Context as _, anyhow};
@@ -35,6 +36,15 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Batch> {
 
 /// The batch in a text; id and queue are those where it names none.
 pub(in crate::cli) fn parse(text: &str, id: &JobId, queue: &str) -> Result<Batch, String> {
+    nested(text, id, queue, 1)
+}
+
+/// The same of a batch that stands so deep in others.
+fn nested(text: &str, id: &JobId, queue: &str, depth: usize) -> Result<Batch, String> {
+    // Not left to the check of the whole batch: of a hostile text there would never be a whole.
+    if depth > MAX_DEPTH {
+        return Err(format!("batches stand more than {MAX_DEPTH} deep in each other"));
+    }
     let fields = object(text)?;
     let string = |name: &str| -> Result<Option<String>, String> {
         let written = fields.get(name).map(|value| serde_json::from_str(value.get()));
@@ -52,7 +62,7 @@ pub(in crate::cli) fn parse(text: &str, id: &JobId, queue: &str) -> Result<Batch
     };
     let jobs = jobs.into_iter().enumerate().map(|(place, written)| {
         let place = place + 1;
-        let member = made(&id, &place.to_string()).and_then(|id| member(written, id, &queue));
+        let member = made(&id, &place.to_string()).and_then(|id| member(written, id, &queue, depth));
         member.map_err(|reason| format!("member {place} of the batch {id}: {reason}"))
     });
     let jobs = jobs.collect::<Result<_, _>>()?;
@@ -64,9 +74,9 @@ pub(in crate::cli) fn parse(text: &str, id: &JobId, queue: &str) -> Result<Batch
 }
 
 /// A job, a chain, or a batch of its own, which is told by its `jobs`.
-fn member(written: &RawValue, id: JobId, queue: &str) -> Result<Member, String> {
+fn member(written: &RawValue, id: JobId, queue: &str, depth: usize) -> Result<Member, String> {
     if object(written.get())?.contains_key("jobs") {
-        return parse(written.get(), &id, queue).map(Member::Batch);
+        return nested(written.get(), &id, queue, depth + 1).map(Member::Batch);
     }
     job(written, id, queue).map(Member::Job)
 }
@@ -125,5 +135,13 @@ mod tests {
             let error = parsed(text).unwrap_err();
             assert!(error.contains(reason), "{error:?} does not say {reason:?}");
         }
+    }
+
+    #[test]
+    fn a_text_that_nests_for_ever_is_refused_before_the_stack_ends() {
+        let deep = |depth| format!(r#"{}{{"task":"t"}}{}"#, r#"{"id":"b","jobs":["#.repeat(depth), "]}".repeat(depth));
+        let error = parsed(&deep(20_000)).unwrap_err();
+        assert!(error.ends_with("batches stand more than 8 deep in each other"), "{error}");
+        assert!(parsed(&deep(MAX_DEPTH)).is_ok());
     }
 }
