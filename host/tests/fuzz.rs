@@ -113,6 +113,21 @@ fn a_task_that_only_fails_is_within_its_rights_and_its_text_reaches_no_terminal(
     assert!(out.starts_with("out_of_memory: "), "{out}");
 }
 
+/// `examples/shout-c`, which has no crate that could have a test of its own.
+#[test]
+fn the_example_in_c_answers_each_payload_with_as_many_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().to_str().unwrap();
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/shout-c");
+    said(&afresh(dir.path(), &["build", source, "--out", out]).output().unwrap(), 0);
+    afresh_fuzz::Guest::module(dir.path().join("shout-c.wasm"))
+        .seeds([b"a line\n".as_slice(), b"another without an end \xff\0"])
+        .expect("as many bytes as it got", |payload, outcome| {
+            matches!(outcome, afresh_fuzz::Outcome::Succeeded(reply) if reply.len() == payload.len())
+        })
+        .bytes();
+}
+
 #[test]
 fn what_was_called_wrongly_is_said_in_a_sentence() {
     let dir = folder(TRAP);

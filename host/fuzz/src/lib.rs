@@ -70,6 +70,7 @@ mod strategies;
 pub mod subject;
 mod values;
 
+pub use afresh_protocol::{ErrorRecord, Outcome, OutcomeKind};
 pub use engine::{Fuzzer, Listener, Plan, Summary};
 pub use finding::{Finding, Notable, Tally};
 pub use folder::Folder;
