@@ -95,7 +95,7 @@ impl Attempt {
         // What waits for memory has not started: neither its history nor its lateness begins before this.
         let started = self.now();
         let job = &self.lease.job;
-        let late_us = started.0 - job.run_at.0;
+        let late_us = started.0.saturating_sub(job.run_at.0);
         tracing::debug!(job = %job.id, task = job.task, attempt = job.counters.starts, late_us, "attempt started");
 
         let outbox = Arc::new(outbox(&job.task, shop.registry.config()));

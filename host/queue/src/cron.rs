@@ -154,7 +154,7 @@ impl Kept {
     pub(crate) fn fire(self, due: Timestamp, now: Timestamp) -> Firing {
         // It was checked when it was added; a zone may have gone since.
         let next = Schedule::new(&self.cron.schedule, &self.cron.timezone).ok().and_then(|s| s.next_after(now));
-        let missed = due.until_from(now).is_zero() && now.0 - due.0 > GRACE.as_micros() as i64;
+        let missed = due.until_from(now).is_zero() && now.0.saturating_sub(due.0) > GRACE.as_micros() as i64;
         if self.paused || missed && self.cron.missed == Missed::Skip {
             return Firing { job: None, next, kept: self };
         }
