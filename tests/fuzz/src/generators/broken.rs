@@ -42,8 +42,19 @@ fn harm(wasm: &mut Vec<u8>, u: &mut Unstructured<'_>) -> Result<()> {
         0 => wasm.truncate(at),
         1 => drop(wasm.drain(few)),
         2 => wasm.extend_from_within(few),
-        3..=9 => wasm[at] ^= 1 << u.int_in_range(0..=7)?,
-        _ => wasm[at] = u.arbitrary()?,
+        3 => wasm[at] ^= 1 << u.int_in_range(0..=7)?,
+        4 => wasm[at] = u.arbitrary()?,
+        _ => other_constant(&mut wasm[at..], u.int_in_range(1..=0x7f)?),
     }
     Ok(())
+}
+
+/// Changes the next operand of an `i32.const`, but not its length: that is mostly valid still, and does something else.
+fn other_constant(code: &mut [u8], bits: u8) {
+    const I32_CONST: u8 = 0x41;
+    if let Some(place) = code.iter().position(|byte| *byte == I32_CONST)
+        && let Some(operand) = code.get_mut(place + 1)
+    {
+        *operand ^= bits;
+    }
 }

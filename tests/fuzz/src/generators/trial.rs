@@ -38,7 +38,7 @@ fn limits(u: &mut Unstructured<'_>) -> Result<Limits> {
     Ok(Limits {
         memory: *u.choose(&[64 << 10, 1 << 20, 2 << 20, 16 << 20, 16 << 20, 16 << 20, 64 << 20])?,
         timeout: Duration::from_millis(*u.choose(&[1, 2, 5, 10, 10, 20, 50])?),
-        fuel: if u.ratio(1, 6)? { Some(u.int_in_range(0..=20_000)?) } else { None },
+        fuel: if u.ratio(1, 6)? { Some(1 << u.int_in_range(0..=14)?) } else { None },
         output: *u.choose(&room)?,
         error: *u.choose(&room)?,
         log: *u.choose(&room)?,
