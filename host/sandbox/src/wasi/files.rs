@@ -32,7 +32,33 @@ pub(super) fn link(linker: &mut Linker<State>) -> Result<()> {
         .func_wrap(WASI_NAMESPACE, "fd_advise", |guest: Guest<'_>, fd: u32, _: u64, _: u64, _: u32| no_wait(guest, fd))?
         .func_wrap(WASI_NAMESPACE, "fd_datasync", no_wait)?
         .func_wrap(WASI_NAMESPACE, "fd_sync", no_wait)?;
+    link_looks(linker)?;
     link_paths(linker)
+}
+
+/// Of these nothing is tested. But by wasmtime-wasi's own way to make them each process would get an executor, with a
+/// thread for each core, as soon as a guest asks whether its stdout is a terminal.
+fn link_looks(linker: &mut Linker<State>) -> Result<()> {
+    linker
+        .func_wrap(WASI_NAMESPACE, "fd_fdstat_get", |mut guest: Guest<'_>, fd: i32, stat: i32| {
+            let (memory, state) = parts(&mut guest);
+            ask(memory, state, async |wasi, memory| p1::fd_fdstat_get(wasi, memory, fd, stat).await)
+        })?
+        .func_wrap(WASI_NAMESPACE, "fd_filestat_get", |mut guest: Guest<'_>, fd: i32, stat: i32| {
+            let (memory, state) = parts(&mut guest);
+            ask(memory, state, async |wasi, memory| p1::fd_filestat_get(wasi, memory, fd, stat).await)
+        })?
+        .func_wrap(WASI_NAMESPACE, "fd_filestat_set_times", |mut guest: Guest<'_>, fd, accessed, modified, flags| {
+            let (memory, state) = parts(&mut guest);
+            ask(memory, state, async |wasi, memory| {
+                p1::fd_filestat_set_times(wasi, memory, fd, accessed, modified, flags).await
+            })
+        })?
+        .func_wrap(WASI_NAMESPACE, "fd_seek", |mut guest: Guest<'_>, fd, offset, whence, position| {
+            let (memory, state) = parts(&mut guest);
+            ask(memory, state, async |wasi, memory| p1::fd_seek(wasi, memory, fd, offset, whence, position).await)
+        })?;
+    Ok(())
 }
 
 fn link_paths(linker: &mut Linker<State>) -> Result<()> {

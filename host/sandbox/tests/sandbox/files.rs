@@ -11,8 +11,8 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
 use crate::script::{
-    BADF, CREATE, FOLDER, LOOP, MFILE, NAMETOOLONG, NOENT, NOSPC, NOTSUP, OK, OVERFLOW, PERM, READ, ROOM, Script,
-    TRUNCATE, WRITE,
+    BADF, CREATE, FOLDER, LOOP, MFILE, NAMETOOLONG, NOENT, NOSPC, NOTSUP, OK, OVERFLOW, PERM, READ, ROOM, SPIPE,
+    Script, TRUNCATE, WRITE,
 };
 use crate::support::{load, sandbox};
 
@@ -343,6 +343,24 @@ fn a_scratch_folder_works_as_a_folder() {
     all(OK, &errnos);
     assert_eq!((answers[4].1, answers[8].1), (10, 7), "{report:?}");
     assert_eq!(std::fs::metadata(place.at("scratch/g")).unwrap().len(), 7);
+}
+
+#[test]
+fn no_call_of_a_guest_starts_a_thread() {
+    let look = |script: Script, fd: u32| {
+        let script = script.call("fd_fdstat_get", &format!("{fd} 64")).call("fd_filestat_get", &format!("{fd} 64"));
+        script.call("fd_seek", &format!("{fd} L0 2 64")).call("fd_filestat_set_times", &format!("{fd} L0 L0 5"))
+    };
+    let place = Place::new();
+    let script = look(look(Script::new(), 1), 3).open(5, "f", CREATE, READ | WRITE).write(6, 3).read_at(6, 0);
+    let (answers, _) = look(script, 6).call("fd_readdir", "5 65536 4096 L0 0").run(place.both());
+    let errnos: Vec<_> = answers.iter().map(|(errno, _)| *errno).collect();
+    // Of a stream: what it is. Of a folder that is read: the same, but no times. Of a file that is written: all of it.
+    assert_eq!(errnos[..8], [OK, OK, SPIPE, BADF, OK, OK, BADF, PERM], "{errnos:?}");
+    all(OK, &errnos[8..]);
+    let names = std::fs::read_dir("/proc/self/task").unwrap();
+    let names: Vec<_> = names.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap()).collect();
+    assert!(!names.iter().any(|name| name.contains("tokio")), "{names:?}");
 }
 
 /// Bytes of a scratch folder in the tests of its wall.

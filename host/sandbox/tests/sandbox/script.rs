@@ -24,6 +24,7 @@ pub(crate) const NOSPC: u32 = 51;
 pub(crate) const NOTSUP: u32 = 58;
 pub(crate) const OVERFLOW: u32 = 61;
 pub(crate) const PERM: u32 = 63;
+pub(crate) const SPIPE: u32 = 70;
 
 /// Where the guest keeps what: the number a call hands back at 0, then a buffer and other structures; texts from here on,
 const TEXTS: usize = 1024;
