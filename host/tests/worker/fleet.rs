@@ -44,7 +44,8 @@ fn a_worker_shows_what_it_runs_and_leaves_when_it_is_asked_to(site: &mut Site) {
     let job = &busy.info.running[0];
     assert_eq!((&job.job, job.task.as_str(), job.queue.as_str()), (&id, "spin", "mail"));
     assert!(job.since >= before && job.since <= Timestamp::now(), "{job:?}");
-    assert_eq!(busy.info.memory_used_bytes, 128 << 20, "the limit of the one attempt");
+    // The limit of the one attempt, and the few MiB that the host may hold for it.
+    assert!((128 << 20..140 << 20).contains(&busy.info.memory_used_bytes), "{:?}", busy.info);
     assert!(!serde_json::to_string(&busy).unwrap().contains("secret"), "a payload is nobody's business");
 
     let short = site.enqueue(NewJob::new("reply", ""));
