@@ -1,7 +1,7 @@
 //! Files, where a task was granted some: folders to read, and a scratch folder to write. Paths are resolved by
 //! wasmtime-wasi and by nobody else; here are the walls around it. Without a grant nothing of this is reached.
 //!
-//! Every call is bounded in time and memory: it moves at most [`CHUNK`] bytes, opens nothing that could park the guest,
+//! Every call is bounded in time and memory: it moves at most a bounded chunk, opens nothing that could park the guest,
 //! lists no folder of a size nobody meant, and never waits for a disk to flush what will be gone with the attempt.
 
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Secrets: what a guest is told, and nobody else. A guest may print one; so each passes a [`Redactor`] on its way to a
+//! Secrets: what a guest is told, and nobody else. A guest may print one; so each passes a `Redactor` on its way to a
 //! log or an error, in front of every cut: a part of a secret could not be found any more.
 //!
 //! What a guest has changed (encoded, split, turned round) cannot be found. This is for accidents, not against malice.
