@@ -39,7 +39,7 @@ pub(crate) const MAX_TABLES: u32 = 4;
 pub enum ModuleKind {
     /// A plain WASI command: payload on stdin, reply on stdout, log lines on stderr, verdict by exit code.
     Command,
-    /// Built with the guest SDK: it imports from [`abi::NAMESPACE`].
+    /// Built with the guest SDK: it imports from [`afresh_protocol::abi::NAMESPACE`].
     Sdk,
 }
 
