@@ -243,10 +243,12 @@ impl Registry {
     fn replace(&self, _changing: &MutexGuard<'_, ()>, files: BTreeMap<PathBuf, Shelf>, changes: Vec<Change>) {
         let (tasks, clashes) = index(&files);
         let known = self.read().clashes.clone();
-        let news = changes.iter().chain(clashes.iter().filter(|clash| !known.contains(clash)));
-        news.for_each(|change| change.report(&self.config));
+        let new = clashes.iter().filter(|clash| !known.contains(clash)).cloned();
+        let news: Vec<_> = changes.into_iter().chain(new).collect();
         *self.shelves.write().unwrap_or_else(PoisonError::into_inner) = Shelves { files, tasks, clashes };
         self.changed.notify_all();
+        // Not before it is so.
+        news.iter().for_each(|change| change.report(&self.config));
     }
 
     fn change(&self) -> MutexGuard<'_, ()> {
