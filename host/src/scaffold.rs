@@ -10,9 +10,13 @@ const FILES: &[(&str, &str)] = &[
     ("Cargo.toml", include_str!("../templates/task/Cargo.toml.in")),
     (".cargo/config.toml", include_str!("../templates/task/config.toml.in")),
     ("src/main.rs", include_str!("../templates/task/main.rs.in")),
+    ("tests/fuzz.rs", include_str!("../templates/task/fuzz.rs.in")),
     ("README.md", include_str!("../templates/task/README.md.in")),
     (".gitignore", include_str!("../templates/task/gitignore.in")),
 ];
+
+/// Where the library that fuzzes guests is, from the SDK's folder.
+const FUZZ: &str = "../host/fuzz";
 
 /// The SDK of the checkout that this program was built from.
 const CHECKOUT_SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-sdk");
@@ -115,14 +119,20 @@ pub fn create(name: &CrateName, dir: &Path, sdk: &Path) -> anyhow::Result<()> {
         "{} is there already and not an empty folder; choose another name, or another folder with --dir",
         dir.display()
     );
-    let sdk = sdk
-        .to_str()
-        .with_context(|| format!("the SDK's path {} is not UTF-8, which Cargo.toml must be", sdk.display()))?;
+    let in_toml = |path: &Path| {
+        let text = path.to_str();
+        let text =
+            text.with_context(|| format!("the path {} is not UTF-8, which Cargo.toml must be", path.display()))?;
+        anyhow::Ok(toml::Value::from(text).to_string())
+    };
+    let fuzz = sdk.join(FUZZ);
+    let (sdk, fuzz) = (in_toml(sdk)?, in_toml(&fuzz.canonicalize().unwrap_or(fuzz))?);
     for (file, template) in FILES {
         let text = template
             .replace("{{name}}", name.as_str())
             .replace("{{task}}", &name.task())
-            .replace("{{sdk}}", &toml::Value::from(sdk).to_string())
+            .replace("{{sdk}}", &sdk)
+            .replace("{{fuzz}}", &fuzz)
             .replace("{{stack}}", &STACK_BYTES.to_string());
         let path = dir.join(file);
         let write = || -> std::io::Result<()> {
@@ -157,5 +167,7 @@ mod tests {
         create(&name, dir.path(), Path::new("/a \"b\"/sdk")).unwrap();
         let manifest: toml::Table = std::fs::read_to_string(dir.path().join("Cargo.toml")).unwrap().parse().unwrap();
         assert_eq!(manifest["dependencies"]["afresh"]["path"].as_str(), Some("/a \"b\"/sdk"));
+        let fuzz = manifest["dev-dependencies"]["afresh-fuzz"]["path"].as_str();
+        assert_eq!(fuzz, Some("/a \"b\"/sdk/../host/fuzz"));
     }
 }
