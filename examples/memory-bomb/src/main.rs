@@ -16,6 +16,9 @@ struct Bomb {
     text: bool,
 }
 
+/// More than any task may have, and than an allocator takes for a size: there it would panic, and not run out of memory.
+const MAX_BYTES: usize = 1 << 30;
+
 #[task(
     name = "memory-bomb",
     max_attempts = 3,
@@ -25,6 +28,9 @@ struct Bomb {
     max_backoff = "100ms"
 )]
 fn memory_bomb(bomb: Bomb, ctx: &Context) -> Result<(), TaskError> {
+    if bomb.bytes > MAX_BYTES {
+        return Err(TaskError::reject(format!("{} bytes are more than any task may have", bomb.bytes)));
+    }
     ctx.info("allocating");
     // Not `vec![0; n]`, which may leave the pages untouched: every byte is written.
     let data = vec![b'x'; bomb.bytes];
@@ -72,5 +78,11 @@ mod tests {
         let is = memory_bomb(Bomb { bytes: 100_000, text: true }, &ctx).unwrap_err();
         assert_eq!(is.to_string(), "x".repeat(100_000));
         assert_eq!(ctx.logs(), ["info: allocating", "info: allocated"].repeat(2));
+    }
+
+    #[test]
+    fn a_size_that_nobody_has_is_rejected() {
+        let bomb = Bomb { bytes: MAX_BYTES + 1, text: false };
+        assert!(memory_bomb(bomb, &Context::test()).unwrap_err().is_rejected());
     }
 }
