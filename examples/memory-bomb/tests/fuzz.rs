@@ -1,0 +1,22 @@
+//! The compiled task on sizes that nobody chose: it runs out of memory, or it fails, and nothing else.
+
+use afresh_fuzz::{Flaw, guest};
+
+#[test]
+fn the_worst_it_does_is_to_want_more_memory_than_it_has() {
+    guest(env!("CARGO_MANIFEST_DIR"))
+        .memory("8MiB")
+        .seeds([r#"{"bytes": 1000, "text": true}"#])
+        .allow(Flaw::OutOfMemory)
+        .bytes();
+}
+
+#[test]
+#[should_panic(expected = "out_of_memory: asked for ")]
+fn that_it_does_is_found() {
+    guest(env!("CARGO_MANIFEST_DIR"))
+        .memory("8MiB")
+        .findings_in(concat!(env!("CARGO_TARGET_TMPDIR"), "/memory-bomb"))
+        .seeds([r#"{"bytes": 1000}"#])
+        .bytes();
+}
