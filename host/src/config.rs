@@ -144,6 +144,8 @@ pub struct TaskCeilings {
     pub timeout: Option<Duration>,
     /// Attempts that may start.
     pub max_attempts: Option<u32>,
+    /// The file that alone may serve it, by its name in the tasks folder. A module can call its tasks what it likes.
+    pub module: Option<String>,
     /// The queues it may enqueue jobs into: none, unless they are named here.
     pub enqueue: Vec<String>,
     /// Environment variables it gets, with their values.
@@ -156,7 +158,25 @@ pub struct TaskCeilings {
     pub scratch: Option<ByteSize>,
 }
 
+impl TaskCeilings {
+    /// Whether a task of this name in this file is the one that is meant.
+    pub fn is_for(&self, file: &Path) -> bool {
+        self.module.as_ref().is_none_or(|name| file.file_name().is_some_and(|file| file == name.as_str()))
+    }
+
+    /// Whether it gives the task anything, besides taking from it.
+    pub fn grants(&self) -> bool {
+        let Self { enqueue, env, secrets, folders, scratch, .. } = self;
+        !(enqueue.is_empty() && env.is_empty() && secrets.is_empty() && folders.is_empty()) || scratch.is_some()
+    }
+}
+
 impl Config {
+    /// The section whose grants a task in this file gets.
+    pub fn granted(&self, task: &str, file: &Path) -> Option<&TaskCeilings> {
+        self.tasks.get(task).filter(|section| section.is_for(file))
+    }
+
     /// Reads the file named, or `afresh.toml` where it is there, over the defaults.
     ///
     /// # Errors

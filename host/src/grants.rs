@@ -97,12 +97,12 @@ pub struct Grants {
 }
 
 impl Grants {
-    /// What the configuration grants a task: reads its secrets, looks after its folders.
+    /// What its section of the configuration grants a task: reads its secrets, looks after its folders.
     ///
     /// # Errors
     /// When a secret is not there or cannot be one, or a folder is none; with the name, and never with the value.
-    pub fn of(name: &str, config: &Config) -> anyhow::Result<Self> {
-        let Some(task) = config.tasks.get(name) else { return Ok(Self::default()) };
+    pub fn of(section: Option<&TaskCeilings>, name: &str) -> anyhow::Result<Self> {
+        let Some(task) = section else { return Ok(Self::default()) };
         let secret = |(variable, source): (&String, &SecretSource)| {
             let secret = source.read().with_context(|| format!("tasks.{name}.secrets.{variable} cannot be read"))?;
             Ok((variable.clone(), secret))
@@ -163,8 +163,8 @@ impl GrantBook {
     /// # Errors
     /// As [`Grants::of`]; and when there is no place for scratch folders.
     pub fn open(config: &Config) -> anyhow::Result<Self> {
-        let grants = |name: &String| Ok((name.clone(), Grants::of(name, config)?));
-        let tasks: BTreeMap<_, _> = config.tasks.keys().map(grants).collect::<anyhow::Result<_>>()?;
+        let grants = |(name, section): (&String, _)| Ok((name.clone(), Grants::of(Some(section), name)?));
+        let tasks: BTreeMap<_, _> = config.tasks.iter().map(grants).collect::<anyhow::Result<_>>()?;
         let place = &config.worker.scratch;
         scratch::sweep(place);
         let folders = tasks.values().any(Grants::has_scratch).then(|| ScratchFolders::open(place)).transpose()?;
@@ -227,12 +227,12 @@ mod tests {
             if let Some(content) = content {
                 std::fs::write(&file, content).unwrap();
             }
-            let error = format!("{:#}", Grants::of("a", &config).unwrap_err());
+            let error = format!("{:#}", Grants::of(config.tasks.get("a"), "a").unwrap_err());
             assert!(error.contains("tasks.a.secrets.TOKEN") && error.contains(words), "{error}");
         }
         for end in ["", "\n", "\r\n"] {
             std::fs::write(&file, format!("correct horse battery{end}")).unwrap();
-            let grants = Grants::of("a", &config).unwrap();
+            let grants = Grants::of(config.tasks.get("a"), "a").unwrap();
             assert!(!format!("{grants:?} {config:?}").contains("horse"), "{grants:?}");
         }
     }
@@ -244,7 +244,7 @@ mod tests {
             ("folders = { \"/a\" = \"/dev/null\" }", "/dev/null cannot be read"),
             ("secrets = { A = \"env:NO_SUCH_VARIABLE_HERE\" }", "NO_SUCH_VARIABLE_HERE is not set"),
         ] {
-            let error = format!("{:#}", Grants::of("a", &config(section).unwrap()).unwrap_err());
+            let error = format!("{:#}", Grants::of(config(section).unwrap().tasks.get("a"), "a").unwrap_err());
             assert!(error.contains("tasks.a.") && error.contains(words), "{section}: {error}");
         }
     }

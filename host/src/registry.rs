@@ -23,10 +23,12 @@ use crate::compiler::{Compiler, Known};
 use crate::config::Config;
 
 mod change;
+mod claims;
 mod lanes;
 mod watch;
 
 pub use change::Change;
+use claims::{Holder, index};
 use lanes::{Lanes, Order};
 pub use watch::watch;
 
@@ -75,7 +77,7 @@ pub struct Registry {
 #[derive(Default)]
 struct Shelves {
     files: BTreeMap<PathBuf, Shelf>,
-    tasks: HashMap<String, Arc<Entry>>,
+    tasks: HashMap<String, Holder>,
     clashes: Vec<Change>,
 }
 
@@ -134,14 +136,11 @@ impl Registry {
     /// The module that holds a task.
     pub fn find(&self, task: &str) -> Found {
         let shelves = self.read();
-        if let Some(entry) = shelves.tasks.get(task) {
-            return Found::Ready(entry.clone());
-        }
-        let mut compiling = shelves.files.iter().filter_map(|(file, shelf)| Some((file, shelf.compiling.as_ref()?)));
-        if let Some((_, (_, since))) =
-            compiling.find(|(file, (info, _))| names_of(info, file).iter().any(|name| name == task))
-        {
-            return Found::Compiling(since.elapsed());
+        match shelves.tasks.get(task) {
+            Some(Holder::Ready(entry)) => return Found::Ready(entry.clone()),
+            Some(Holder::Compiling(since)) => return Found::Compiling(since.elapsed()),
+            Some(Holder::Nobody(why)) => return Found::Missing(why.clone()),
+            None => {}
         }
         let stem = |file: &Path| file.file_stem().is_some_and(|stem| stem == task);
         let broken = shelves.files.iter().find(|(file, shelf)| stem(file) && shelf.fault.is_some());
@@ -157,7 +156,9 @@ impl Registry {
 
     /// Every task's name, sorted.
     pub fn tasks(&self) -> Vec<String> {
-        let mut names: Vec<_> = self.read().tasks.keys().cloned().collect();
+        let shelves = self.read();
+        let ready = shelves.tasks.iter().filter(|(_, holder)| matches!(holder, Holder::Ready(_)));
+        let mut names: Vec<_> = ready.map(|(name, _)| name.clone()).collect();
         names.sort();
         names
     }
@@ -241,7 +242,7 @@ impl Registry {
     }
 
     fn replace(&self, _changing: &MutexGuard<'_, ()>, files: BTreeMap<PathBuf, Shelf>, changes: Vec<Change>) {
-        let (tasks, clashes) = index(&files);
+        let (tasks, clashes) = index(&files, &self.config);
         let known = self.read().clashes.clone();
         let new = clashes.iter().filter(|clash| !known.contains(clash)).cloned();
         let news: Vec<_> = changes.into_iter().chain(new).collect();
@@ -326,31 +327,10 @@ pub fn read_bounded(file: &Path) -> std::io::Result<Vec<u8>> {
 }
 
 /// The tasks of a module: what it declares, or the file's stem.
-fn names_of(info: &ModuleInfo, file: &Path) -> Vec<String> {
-    policies_of(info, file).into_iter().map(|policy| policy.task).collect()
-}
-
 fn policies_of(info: &ModuleInfo, file: &Path) -> Vec<TaskPolicy> {
     let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     match info.tasks.is_empty() {
         true => vec![TaskPolicy { task: stem, ..TaskPolicy::default() }],
         false => info.tasks.clone(),
     }
-}
-
-/// Which module serves each task, and which tasks are in two.
-fn index(files: &BTreeMap<PathBuf, Shelf>) -> (HashMap<String, Arc<Entry>>, Vec<Change>) {
-    let (mut tasks, mut clashes) = (HashMap::<String, Arc<Entry>>::new(), Vec::new());
-    for (file, module) in files.iter().filter_map(|(file, shelf)| Some((file, shelf.module.as_ref()?))) {
-        for policy in policies_of(module.info(), file) {
-            if let Some(first) = tasks.get(&policy.task) {
-                let (task, serves) = (policy.task, first.file.clone());
-                clashes.push(Change::Clash { task, serves, hidden: file.clone() });
-                continue;
-            }
-            let entry = Entry { module: module.clone(), policy: policy.clone(), file: file.clone() };
-            tasks.insert(policy.task, Arc::new(entry));
-        }
-    }
-    (tasks, clashes)
 }

@@ -1,6 +1,6 @@
 //! `afresh inspect`: what a module says of itself, without running it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -48,8 +48,8 @@ struct Task {
 }
 
 impl Task {
-    fn new(asked: TaskPolicy, config: &Config) -> Self {
-        let section = config.tasks.get(&asked.task);
+    fn new(asked: TaskPolicy, file: &Path, config: &Config) -> Self {
+        let section = config.granted(&asked.task, file);
         let (granted, comparison) = (section.map(Listing::from).unwrap_or_default(), Comparison::of(&asked, section));
         Self { asked, granted, comparison }
     }
@@ -74,7 +74,7 @@ pub(super) fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
         },
         size: file.info.size,
         initial_memory_bytes: file.info.initial_memory,
-        tasks: tasks.into_iter().map(|task| Task::new(task, &session.config)).collect(),
+        tasks: tasks.into_iter().map(|task| Task::new(task, &args.module, &session.config)).collect(),
         imports: file.info.imports,
         exports: file.info.exports,
     };

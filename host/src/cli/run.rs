@@ -59,7 +59,7 @@ pub(super) fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     let policy = policy.unwrap_or_else(|| TaskPolicy { task: task.to_owned(), ..TaskPolicy::default() });
     let terms = Terms::of(&policy, &Default::default(), &session.config);
     let limits = limits(&terms, &args);
-    let grants = Grants::of(task, &session.config)?;
+    let grants = Grants::of(session.config.granted(task, &args.module), task)?;
     let mut call = Call {
         task: task.to_owned(),
         payload: payload.map_or(Ok(Vec::new()), |payload| payload.read(session.config.max_payload))?,

@@ -43,6 +43,20 @@ pub enum Change {
         /// The file whose task of that name is not reached.
         hidden: PathBuf,
     },
+    /// Several files hold a task to which something is granted, and none is named for it: none serves it.
+    Contested {
+        /// The task.
+        task: String,
+        /// The files.
+        files: Vec<PathBuf>,
+    },
+    /// A task that is for another module alone.
+    Foreign {
+        /// The task.
+        task: String,
+        /// The files that hold it, and do not serve it.
+        files: Vec<PathBuf>,
+    },
 }
 
 impl Change {
@@ -50,12 +64,13 @@ impl Change {
     /// them.
     pub fn report(&self, config: &Config) {
         let shown = |file: &Path| escaped_line(&file.to_string_lossy());
+        let list = |files: &[PathBuf]| files.iter().map(|file| shown(file)).collect::<Vec<_>>().join(", ");
         match self {
             Self::Loaded { file, digest, tasks } => {
                 let names: Vec<_> = tasks.iter().map(|task| task.task.as_str()).collect();
                 tracing::info!(file = %shown(file), digest, tasks = %escaped_line(&names.join(",")), "module loaded");
                 for task in tasks {
-                    Comparison::of(task, config.tasks.get(&task.task)).report();
+                    Comparison::of(task, config.granted(&task.task, file)).report();
                 }
             }
             Self::Refused { file, why, keeps_old: true } => {
@@ -68,6 +83,18 @@ impl Change {
             Self::Clash { task, serves, hidden } => {
                 let (serves, hidden, task) = (shown(serves), shown(hidden), escaped_line(task));
                 tracing::error!(task, "two modules hold this task: {serves} serves it, {hidden} does not; rename one");
+            }
+            Self::Contested { task, files } => {
+                let (files, task) = (list(files), escaped_line(task));
+                tracing::error!(
+                    task,
+                    "{files} all hold this task, to which something is granted, so none serves it; name one by `module` \
+                     under [tasks.{task}]"
+                );
+            }
+            Self::Foreign { task, files } => {
+                let (files, task) = (list(files), escaped_line(task));
+                tracing::error!(task, "[tasks.{task}] names another module for this task, so {files} may not serve it");
             }
         }
     }

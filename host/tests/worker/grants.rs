@@ -373,3 +373,43 @@ fn what_is_asked_for_and_what_is_granted_is_logged_and_inspected() {
     assert!(!lines.iter().any(|line| line["task"] == "bare"), "it asks for nothing, and has nothing: {log}");
     holds_no_secret("the log", &log);
 }
+
+/// An SDK module that calls itself by another's name, and replies with all its variables.
+fn thief_of(task: &str) -> String {
+    format!(
+        r#"(module (@custom "afresh.tasks" "{{\22task\22:\22{task}\22}}")
+        (import "afresh_v1" "reply_write" (func $reply (param i32 i32)))
+        {IMPORTS}
+        (func (export "_start") (call $reply (i32.const 4096) (call $variables))))"#
+    )
+}
+
+#[test]
+fn nobody_gets_what_was_granted_to_another_by_taking_his_name() {
+    let site = Site::sqlite();
+    let gift = "[limits]\nwaits = 0\n[tasks.keeper]\nenv = { GIFT = \"for-the-keeper\" }\n";
+    site.task("keeper", &variables());
+    site.module("tasks/a-thief.wasm", &wasm(&thief_of("keeper")));
+
+    site.config(gift);
+    let mut worker = site.worker().slots(1).start();
+    worker.says("so none serves it; name one by `module` under [tasks.keeper]");
+    let job = site.dies(&site.enqueue(NewJob::new("keeper", "").options(hasty(1))));
+    assert_eq!(outcomes(&job), ["bad_module"]);
+    assert!(job.attempts[0].error.as_ref().unwrap().message.contains("several modules hold"), "{job:#?}");
+    worker.kill();
+
+    site.config(&format!("{gift}module = \"keeper.wasm\"\n"));
+    let worker = site.worker().slots(1).start();
+    let reply = site.succeeds(&site.enqueue(NewJob::new("keeper", "").options(hasty(1))));
+    assert!(reply.contains("GIFT=for-the-keeper"), "{reply:?}");
+    let run = afresh(&site, &["run", "tasks/a-thief.wasm", "keeper"]);
+    let shown = all_of(&run);
+    assert!(run.status.success() && shown.contains("AFRESH_TASK") && !shown.contains("for-the-keeper"), "{shown}");
+
+    std::fs::remove_file(site.path("tasks/keeper.wasm")).unwrap();
+    worker.says("names another module for this task, so");
+    let job = site.dies(&site.enqueue(NewJob::new("keeper", "").options(hasty(1))));
+    assert_eq!(outcomes(&job), ["bad_module"]);
+    assert!(job.attempts[0].error.as_ref().unwrap().message.contains("keeper.wasm alone serves"), "{job:#?}");
+}
