@@ -102,13 +102,14 @@ pub(crate) const WASI: &[(&str, &str)] = &[
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::time::Duration;
 
     use wasmtime::{ExternType, Store, ValType};
 
     use super::*;
     use crate::engine::{Core, Metering};
     use crate::state::State;
-    use crate::{Call, Cancel, Limits, ModuleKind, SandboxConfig};
+    use crate::{Call, Cancel, InUse, Limits, ModuleKind, Sandbox, SandboxConfig};
 
     #[test]
     fn the_tables_and_the_linker_agree() {
@@ -138,6 +139,54 @@ mod tests {
     fn our_table_is_the_protocols() {
         let names = |table: &[(&'static str, &'static str)]| table.iter().map(|(name, _)| *name).collect::<Vec<_>>();
         assert_eq!(names(AFRESH), names(abi::FUNCTIONS));
+    }
+
+    /// Numbers at which something ends: the memory of one page, what is reserved for it, and what numbers can be.
+    const EDGES: [u32; 9] = [0, 1, 65_528, 65_535, 65_536, 0x4000_0000, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff];
+
+    #[test]
+    fn every_function_can_be_called_with_anything() {
+        let sandbox = Sandbox::new(&SandboxConfig { slots: 1, ..SandboxConfig::default() }).unwrap();
+        let limits = Limits { timeout: Duration::from_millis(20), ..Limits::default() };
+        let mut calls = 0;
+        for (namespace, table) in [(abi::NAMESPACE, AFRESH), (abi::WASI_NAMESPACE, WASI)] {
+            for (name, signature) in table {
+                for (first, step) in (0..EDGES.len()).flat_map(|first| (0..5).map(move |step| (first, step))) {
+                    let arguments = |n: usize| EDGES[(first + n * step) % EDGES.len()];
+                    let wasm = wat::parse_str(call(namespace, name, signature, arguments)).unwrap();
+                    let module = sandbox.load(&wasm).unwrap_or_else(|e| panic!("{name}: {e}"));
+                    // Whatever became of it: it is the guest's, and not a fault of ours.
+                    let report = sandbox.run(&module, Call::default(), &limits, &Cancel::new());
+                    assert!(report.is_ok(), "{name} from edge {first} in steps of {step}: {report:?}");
+                    calls += 1;
+                }
+            }
+        }
+        assert!(calls > 2_000, "only {calls} calls");
+        assert_eq!(sandbox.in_use(), InUse::default());
+    }
+
+    /// A guest that makes one call.
+    fn call(namespace: &str, name: &str, signature: &str, argument: impl Fn(usize) -> u32) -> String {
+        let (params, results) = signature.split_once(':').unwrap();
+        let name_of = |letter| match letter {
+            'i' => "i32",
+            'I' => "i64",
+            'F' => "f64",
+            other => panic!("a type {other}"),
+        };
+        let words = |letters: &str| letters.chars().map(name_of).collect::<Vec<_>>().join(" ");
+        let values =
+            params.chars().enumerate().map(|(n, letter)| format!("({}.const {})", name_of(letter), argument(n)));
+        format!(
+            r#"(module (import "{namespace}" "{name}" (func $f (param {}) (result {})))
+            (memory (export "memory") 1)
+            (func (export "_start") {} (call $f) {}))"#,
+            words(params),
+            words(results),
+            values.collect::<String>(),
+            if results.is_empty() { "" } else { "drop" },
+        )
     }
 
     fn letter(ty: &ValType) -> char {
