@@ -1,10 +1,9 @@
 //! Every guest of `tests/guests/hostile` as a module and a job: it ends as its first line says, and after each of them
 //! the worker serves the next job, nothing is left in its sandbox, it has what it had, and the broker holds what it may.
 
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use afresh_harness::catalogue::{self, Case, ERROR, LOG, OUTPUT};
+use afresh_harness::catalogue::{self, Case, OUTPUT};
 use afresh_harness::{SOON, Worker, wait_until};
 use afresh_queue::history::{MAX_ERROR_BYTES, MAX_HISTORY_BYTES};
 use afresh_queue::log::MAX_LOG_BYTES;
@@ -32,7 +31,7 @@ fn every_hostile_guest_ends_as_its_first_line_says_and_the_worker_feels_nothing(
     let cases = catalogue::hostile();
     cases.iter().for_each(|case| site.module(&format!("tasks/{}.wasm", case.name), &case.wasm));
     site.task("echo", &guests::echo());
-    site.config(&config(&cases));
+    site.config(&catalogue::config(&cases));
     let worker = site.worker().slots(2).start();
     worker.says("worker started");
 
@@ -54,18 +53,6 @@ fn every_hostile_guest_ends_as_its_first_line_says_and_the_worker_feels_nothing(
     println!("before {before:?}, after {:?}", Felt::of(&worker));
     assert!(median < Duration::from_secs(1), "the next job is not served within a second");
     assert!(worker.events().iter().all(|event| !event.says("this is a bug")), "{}", worker.log());
-}
-
-/// Walls that every guest of the catalogue has, and what some of them are granted.
-fn config(cases: &[Case]) -> String {
-    let mut config = format!("[limits]\nwaits = 0\noutput = \"{OUTPUT}B\"\nerror = \"{ERROR}B\"\nlog = \"{LOG}B\"\n");
-    for case in cases {
-        if let Some(queue) = case.text("grants") {
-            // Writing to a string cannot fail.
-            let _ = writeln!(config, "[tasks.{}]\nenqueue = [\"{queue}\"]", case.name);
-        }
-    }
-    config
 }
 
 struct Walk<'a> {

@@ -12,6 +12,7 @@
 //! hold it to anything.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -70,6 +71,19 @@ pub fn hostile() -> Vec<Case> {
 /// As for [`hostile`].
 pub fn plain() -> Vec<Case> {
     read(&guests("plain")).unwrap_or_else(|faults| panic!("tests/guests/plain: {faults}"))
+}
+
+/// The worker's configuration in which these guests have the walls of the catalogue, and what they are granted. A guest that
+/// asks to wait is dead at once.
+pub fn config(cases: &[Case]) -> String {
+    let mut config = format!("[limits]\nwaits = 0\noutput = \"{OUTPUT}B\"\nerror = \"{ERROR}B\"\nlog = \"{LOG}B\"\n");
+    for case in cases {
+        if let Some(queue) = case.text("grants") {
+            // Writing to a string cannot fail.
+            let _ = writeln!(config, "[tasks.{}]\nenqueue = [\"{queue}\"]", case.name);
+        }
+    }
+    config
 }
 
 impl Case {
