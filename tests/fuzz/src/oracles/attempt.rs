@@ -2,18 +2,19 @@
 
 use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use afresh_sandbox::outbox::Refusal;
 use afresh_sandbox::{
     Call, Cancel, InUse, Limits, LogLine, Outbox, Outcome, OutcomeKind, Reason, Report, Sandbox, SandboxConfig,
-    TaskModule, Watch,
+    SandboxError, TaskModule, Watch,
 };
 
+use super::in_time;
 use crate::counts::count;
 use crate::generators::trial::Trial;
 
-/// How long after its deadline an attempt may end, on a machine that has other things to do.
+/// How long after its deadline an attempt may end.
 const SLACK: Duration = Duration::from_secs(2);
 
 /// Bytes of an error's message that are ours: what goes before or in place of what the guest said.
@@ -44,6 +45,31 @@ pub fn attempt(module: &TaskModule, trial: &Trial) -> (Report, Vec<Request>) {
 /// # Panics
 /// Where something does not hold.
 pub fn attempt_of(module: &TaskModule, task: &str, env: &[(&str, &str)], trial: &Trial) -> (Report, Vec<Request>) {
+    let (report, outbox, watch) = in_time(trial.limits.timeout + SLACK, || run(module, task, env, trial));
+    count("ran");
+
+    let report = report.unwrap_or_else(|error| panic!("our fault, whatever the guest did: failed to {error}"));
+    count(report.outcome.kind().as_str());
+    assert_eq!(sandbox().in_use(), InUse::default(), "something is left behind");
+    assert_outcome(&report.outcome, trial);
+    assert_walls(&report, &trial.limits);
+    assert_lines(&report.log, trial.limits.log);
+    if let Some(glimpse) = watch.take() {
+        assert!(trial.watched);
+        assert_lines(&glimpse.lines, trial.limits.log);
+        assert_progress(glimpse.progress);
+    }
+    let requests = outbox.0.lock().expect("nobody panicked").clone();
+    assert_requests(&requests, trial);
+    (report, requests)
+}
+
+fn run(
+    module: &TaskModule,
+    task: &str,
+    env: &[(&str, &str)],
+    trial: &Trial,
+) -> (Result<Report, SandboxError>, Arc<Tray>, Watch) {
     let (cancel, outbox, watch) = (Cancel::new(), Arc::new(Tray::default()), Watch::new(trial.limits.log));
     let call = Call {
         task: task.to_owned(),
@@ -53,7 +79,6 @@ pub fn attempt_of(module: &TaskModule, task: &str, env: &[(&str, &str)], trial: 
         outbox: trial.outbox.then(|| outbox.clone() as Arc<dyn Outbox>),
         ..Call::default()
     };
-    let started = Instant::now();
     let report = thread::scope(|scope| {
         match trial.cancel {
             Some((Duration::ZERO, reason)) => cancel.cancel(reason),
@@ -68,24 +93,7 @@ pub fn attempt_of(module: &TaskModule, task: &str, env: &[(&str, &str)], trial: 
         }
         sandbox().run(module, call, &trial.limits, &cancel)
     });
-    let took = started.elapsed();
-    count("ran");
-
-    let report = report.unwrap_or_else(|error| panic!("our fault, whatever the guest did: failed to {error}"));
-    count(report.outcome.kind().as_str());
-    assert!(took < trial.limits.timeout + SLACK, "took {took:?}, had {:?}", trial.limits.timeout);
-    assert_eq!(sandbox().in_use(), InUse::default(), "something is left behind");
-    assert_outcome(&report.outcome, trial);
-    assert_walls(&report, &trial.limits);
-    assert_lines(&report.log, trial.limits.log);
-    if let Some(glimpse) = watch.take() {
-        assert!(trial.watched);
-        assert_lines(&glimpse.lines, trial.limits.log);
-        assert_progress(glimpse.progress);
-    }
-    let requests = outbox.0.lock().expect("nobody panicked").clone();
-    assert_requests(&requests, trial);
-    (report, requests)
+    (report, outbox, watch)
 }
 
 /// The outcome has a cause.
