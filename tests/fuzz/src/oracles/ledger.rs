@@ -208,6 +208,11 @@ impl Site {
             let job = self.runtime.block_on(self.broker.job(id)).expect("the broker answers");
             let job = job.unwrap_or_else(|| panic!("the job {id} is gone"));
             count(job.state.as_str());
+            // What is a state as well was counted.
+            let attempts = job.attempts.iter().map(|attempt| attempt.outcome);
+            attempts
+                .filter(|outcome| !matches!(outcome, OutcomeKind::Succeeded | OutcomeKind::Cancelled))
+                .for_each(|outcome| count(outcome.as_str()));
             assert_ended(&job);
         }
         for id in &self.batches {
