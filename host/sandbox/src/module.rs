@@ -73,7 +73,7 @@ pub(crate) struct Artifact<'a> {
 }
 
 /// [`COMPILED`](crate::check::COMPILED) and the version of this header.
-const MAGIC: &[u8; 7] = b"afresh\x01";
+const MAGIC: &[u8; 7] = b"afresh\x02";
 const HEADER: usize = MAGIC.len() + 1 + 32;
 
 impl<'a> Artifact<'a> {
