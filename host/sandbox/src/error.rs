@@ -77,7 +77,9 @@ pub enum ModuleError {
     #[error("{0}; build the module again with this version's `afresh build`")]
     Tasks(String),
     /// The validator refuses it.
-    #[error("the module is not valid here: {0}; this host runs WebAssembly 2.0 without threads, exceptions and GC")]
+    #[error(
+        "the module is not valid here: {0}; this host runs WebAssembly 2.0 without external references, threads, exceptions and GC"
+    )]
     Invalid(String),
     /// The compiler refuses it.
     #[error("the module does not compile: {0}")]
