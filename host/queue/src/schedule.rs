@@ -41,6 +41,11 @@ impl Schedule {
         if line.len() > MAX_LINE {
             return Err(refuse(format!("it has more than {MAX_LINE} bytes")));
         }
+        // To croner an empty place is nothing, and a field of nothing a time that never comes: it looks for that through all
+        // years there are, which takes seconds.
+        if line.split_whitespace().any(|field| field.split(',').any(str::is_empty)) {
+            return Err(refuse("a list in it has an empty place".to_owned()));
+        }
         let cron = Cron::from_str(line).map_err(|error| refuse(error.to_string().trim_end_matches('.').to_owned()))?;
         let zone: String = timezone.escape_debug().take(60).collect();
         let timezone = TimeZone::get(timezone)
@@ -119,6 +124,8 @@ mod tests {
             ("61 * * * *", "UTC", "is not a cron line"),
             ("every day", "UTC", "write minute, hour, day, month and weekday"),
             ("0 0 30 2 *", "UTC", "is not a cron line"),
+            ("5 , * * * *", "UTC", "an empty place"),
+            ("0 8,,20 * * *", "UTC", "an empty place"),
             (&"* ".repeat(200), "UTC", "more than 200 bytes"),
             ("* * * * *", "Mars/Olympus", "`Mars/Olympus` is not a time zone"),
             ("* * * * *", "", "is not a time zone"),
