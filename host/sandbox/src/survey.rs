@@ -10,7 +10,7 @@ use afresh_protocol::abi;
 use afresh_protocol::text::acts_on_a_terminal;
 use wasmparser::{ElementItems, ExternalKind, FuncType, FunctionBody, MemoryType, Parser, Payload, TypeRef};
 
-use crate::check::{MAX_TABLE_ELEMENTS, MAX_TABLES, ModuleInfo, ModuleKind, broken, digest, sniff};
+use crate::check::{FEATURES, MAX_TABLE_ELEMENTS, MAX_TABLES, ModuleInfo, ModuleKind, broken, digest, sniff};
 use crate::error::{ModuleError, bounded};
 use crate::imports;
 
@@ -57,7 +57,10 @@ const MAX_CUSTOM_SECTIONS: u64 = 1_000;
 pub fn survey(wasm: &[u8]) -> Result<ModuleInfo, ModuleError> {
     sniff(wasm)?;
     let mut survey = Survey::default();
-    for payload in Parser::new(0).parse_all(wasm) {
+    let mut parser = Parser::new(0);
+    // It would read more than this host runs, such as imports in groups of any size.
+    parser.set_features(FEATURES);
+    for payload in parser.parse_all(wasm) {
         survey.see(payload.map_err(|e| broken(&e, wasm))?).map_err(|e| match e {
             Flaw::Parse(e) => broken(&e, wasm),
             Flaw::Module(e) => e,
@@ -118,8 +121,8 @@ impl Survey {
                 }
             }
             Payload::ImportSection(section) => {
-                within("imports", section.count(), MAX_IMPORTS)?;
-                for import in section.into_imports() {
+                for (count, import) in (1_u64..).zip(section.into_imports()) {
+                    within("imports", count, MAX_IMPORTS)?;
                     let import = import?;
                     self.import(import.module, import.name, import.ty)?;
                 }

@@ -187,6 +187,24 @@ fn a_trap_under_names_of_megabytes_stays_bounded() {
     assert!(error.message.len() < 200 && error.message.contains("unreachable"), "{} bytes", error.message.len());
 }
 
+/// A group of imports counts as one for who reads it by a newer grammar, and may hold millions.
+#[test]
+fn imports_in_groups_are_not_read_at_all() {
+    let section = |id: u8, content: &[&[u8]]| {
+        let (content, mut section) = (content.concat(), vec![id]);
+        leb(&mut section, content.len());
+        section.extend_from_slice(&content);
+        section
+    };
+    let mut count = Vec::new();
+    leb(&mut count, 10_000);
+    let group = [b"\x01\x09afresh_v1\0\x7e\0\0".as_slice(), &count, &b"\x03log".repeat(10_000)];
+    let wasm = [b"\0asm\x01\0\0\0".to_vec(), section(1, &[b"\x01\x60\x03\x7f\x7f\x7f\0"]), section(2, &group)].concat();
+    for error in [refusal(&wasm), afresh_sandbox::survey(&wasm).unwrap_err().to_string()] {
+        assert!(error.contains("not valid here"), "{error}");
+    }
+}
+
 /// Appends a number as WebAssembly writes them.
 fn leb(bytes: &mut Vec<u8>, mut number: usize) {
     while number >= 0x80 {
