@@ -103,7 +103,7 @@ impl Compiler {
     fn try_compile(&self, file: &Path, info: &ModuleInfo, bounds: Bounds) -> anyhow::Result<Result<TaskModule, End>> {
         let wasm = File::open(file).context("failed to read it")?;
         let draft = self.cache.draft().context("failed to make a file for the compiled code")?;
-        let end = child::compile(&self.program, wasm, draft.output()?, bounds)?;
+        let end = child::compile(&self.program, wasm, &info.digest, draft.output()?, bounds)?;
         if !matches!(end, End::Compiled) {
             return Ok(Err(end));
         }

@@ -111,7 +111,7 @@ pub(crate) fn broken(error: &wasmparser::Error, wasm: &[u8]) -> ModuleError {
 }
 
 /// `sha256:` and the SHA-256 of `bytes` in hexadecimal.
-pub(crate) fn digest(bytes: &[u8]) -> String {
+pub fn digest(bytes: &[u8]) -> String {
     sha256(&Sha256::digest(bytes))
 }
 

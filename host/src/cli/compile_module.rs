@@ -10,6 +10,9 @@ pub(super) struct Args {
     /// The process that asks
     #[arg(long)]
     parent: u32,
+    /// The digest of the module
+    #[arg(long)]
+    digest: String,
     /// Seconds of processor time that may be taken
     #[arg(long)]
     seconds: u64,
@@ -21,9 +24,14 @@ pub(super) struct Args {
 /// Runs the verb: Wasm on standard input, native code on standard output.
 ///
 /// # Errors
-/// When the module is refused or does not compile.
+/// When something went wrong that the module cannot help.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     inside::confine(args.parent, args.seconds, args.memory)?;
-    inside::compile_stdin()?;
-    Ok(ExitCode::SUCCESS)
+    match inside::compile_stdin(&args.digest)? {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(refused) => {
+            eprintln!("{refused}");
+            Ok(ExitCode::from(inside::REFUSED))
+        }
+    }
 }

@@ -1,5 +1,5 @@
-//! The process that compiles one module, as its parent sees it: started, waited for, killed when its time is up. Whatever
-//! it does costs the worker a few kilobytes.
+//! The process that compiles one module, as its parent sees it: started, waited for, killed when its time is up. While it
+//! works it costs the worker a few kilobytes.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
 use super::COMPILE_VERB;
 use super::bounds::{Bounds, Limit};
+use super::inside::REFUSED;
 
 /// Bytes of what the child says that are kept; its sentences are shorter.
 const MOST_SAID: u64 = 4 << 10;
@@ -27,6 +28,8 @@ pub enum End {
     Refused(String),
     /// Compiling it took more than it may.
     Over(Limit),
+    /// The system had no more memory or no more threads to give: because of the limit, or because it had none.
+    OutOfMeans,
     /// The compiler itself came to grief.
     Crashed(String),
 }
@@ -38,6 +41,7 @@ impl End {
             Self::Compiled => "it was compiled".to_owned(),
             Self::Refused(why) => why.clone(),
             Self::Over(limit) => bounds.sentence(*limit),
+            Self::OutOfMeans => format!("{}; or this machine has no more to give", bounds.sentence(Limit::Memory)),
             Self::Crashed(how) => format!("the compiler's process {how}; put the file there again to try once more"),
         }
     }
@@ -48,14 +52,14 @@ impl End {
     }
 }
 
-/// Compiles `wasm` in a child process within `bounds`; the code is written to `code`.
+/// Compiles `wasm`, which must be of this digest, in a child process within `bounds`; the code is written to `code`.
 ///
 /// # Errors
 /// When the process cannot be started or waited for.
-pub fn compile(program: &Path, wasm: File, code: File, bounds: Bounds) -> anyhow::Result<End> {
+pub fn compile(program: &Path, wasm: File, digest: &str, code: File, bounds: Bounds) -> anyhow::Result<End> {
     // The kernel kills it with the thread that starts it, which is this one, and this one waits for it.
     let mut child = Command::new(program)
-        .args([COMPILE_VERB, "--quiet", "--parent", &std::process::id().to_string()])
+        .args([COMPILE_VERB, "--quiet", "--digest", digest, "--parent", &std::process::id().to_string()])
         .args(["--seconds", &bounds.processor_seconds().to_string(), "--memory", &bounds.memory.to_string()])
         .env_clear()
         .stdin(wasm)
@@ -98,23 +102,26 @@ fn judge(status: ExitStatus, said: &str) -> End {
         _ if status.success() => End::Compiled,
         Some(Signal::XCPU) => End::Over(Limit::ProcessorTime),
         Some(Signal::XFSZ) => End::Over(Limit::Code),
-        Some(Signal::ABORT) if ran_out_of_memory(said) => End::Over(Limit::Memory),
+        Some(Signal::ABORT) if said.contains(NO_MEMORY) => End::Over(Limit::Memory),
         Some(Signal::ABORT) if said.contains("has overflowed its stack") => {
             End::Refused("compiling it takes more stack than there is: something in it is nested too deeply".to_owned())
         }
         Some(Signal::KILL) => End::Crashed("was killed; is this machine short of memory?".to_owned()),
         Some(signal) => End::Crashed(format!("was ended by signal {}", signal.as_raw())),
-        None if ran_out_of_memory(said) => End::Over(Limit::Memory),
-        None if status.code() == Some(1) && !said.is_empty() => End::Refused(said.chars().take(1_000).collect()),
-        None => End::Crashed(format!("ended with {status}")),
+        None if status.code() == Some(REFUSED.into()) => End::Refused(said.chars().take(1_000).collect()),
+        None if is_out_of_means(said) => End::OutOfMeans,
+        None if said.is_empty() => End::Crashed(format!("ended with {status}")),
+        None => End::Crashed(format!("ended: {}", said.chars().take(1_000).collect::<String>())),
     }
 }
 
-/// Whether these are the last words of a process that gets no more memory: of the allocator, of the engine that maps some,
-/// or of a thread that does not start.
-fn ran_out_of_memory(said: &str) -> bool {
-    const WORDS: [&str; 5] =
-        ["memory allocation of ", "out of memory", "os error 12", "kind: OutOfMemory", "code: 11, kind: WouldBlock"];
+/// The last words of an allocator.
+const NO_MEMORY: &str = "memory allocation of ";
+
+/// Whether these are the last words of a process that gets no more of the system: of the engine that maps memory, of a
+/// reader, or of a thread that does not start.
+fn is_out_of_means(said: &str) -> bool {
+    const WORDS: [&str; 4] = ["out of memory", "os error 12", "kind: OutOfMemory", "code: 11, kind: WouldBlock"];
     WORDS.iter().any(|words| said.contains(words))
 }
 
@@ -129,21 +136,24 @@ mod tests {
         let refused = |text: &str| End::Refused(text.to_owned());
         for (status, said, end) in [
             (code(0), "", End::Compiled),
-            (code(1), "the module is not valid here", refused("the module is not valid here")),
+            (code(3), "the module is not valid here", refused("the module is not valid here")),
             (signal(Signal::XCPU), "", End::Over(Limit::ProcessorTime)),
             (signal(Signal::XFSZ), "", End::Over(Limit::Code)),
             (signal(Signal::ABORT), "memory allocation of 1024 bytes failed", End::Over(Limit::Memory)),
-            (code(1), "failed to read the module: out of memory", End::Over(Limit::Memory)),
-            (code(1), "mmap failed: Cannot allocate memory (os error 12)", End::Over(Limit::Memory)),
+            (code(1), "failed to read the module: out of memory", End::OutOfMeans),
+            (code(1), "mmap failed: Cannot allocate memory (os error 12)", End::OutOfMeans),
         ] {
             assert_eq!(judge(status, said), end, "{status} {said:?}");
         }
-        for (status, says) in [
-            (signal(Signal::KILL), "short of memory"),
-            (signal(Signal::SEGV), "signal 11"),
-            (code(101), "exit status: 101"),
+        // None of these says anything of the module, so none is remembered.
+        assert!(!End::OutOfMeans.is_for_good());
+        for (status, said, says) in [
+            (signal(Signal::KILL), "", "short of memory"),
+            (signal(Signal::SEGV), "", "signal 11"),
+            (code(101), "", "exit status: 101"),
+            (code(1), "failed to write the code: No space left on device", "No space left"),
         ] {
-            let end = judge(status, "");
+            let end = judge(status, said);
             assert!(matches!(&end, End::Crashed(how) if how.contains(says)) && !end.is_for_good(), "{end:?}");
         }
     }

@@ -3,12 +3,15 @@
 
 use std::io::{Read as _, Write as _};
 
-use afresh_sandbox::check::MAX_MODULE_BYTES;
-use afresh_sandbox::{Sandbox, SandboxConfig};
+use afresh_sandbox::check::{self, MAX_MODULE_BYTES};
+use afresh_sandbox::{ModuleError, Sandbox, SandboxConfig};
 use anyhow::Context as _;
 use rustix::process::{Resource, Rlimit, getppid, nice, setrlimit};
 
 use super::bounds::MAX_CODE_BYTES;
+
+/// The exit code that says that the module is refused, and nothing else: every other fault may be this machine's.
+pub const REFUSED: u8 = 3;
 
 /// How far the compiler stands back behind guests that want the same cores: it gets about a third of what one of them does.
 const NICE: i32 = 5;
@@ -40,11 +43,12 @@ fn limit(resource: Resource, soft: u64, hard: u64) -> anyhow::Result<()> {
         .with_context(|| format!("failed to limit the compiler's process ({resource:?})"))
 }
 
-/// Reads a module from standard input, writes its code to standard output.
+/// Reads a module of this digest from standard input, writes its code to standard output. Inside the answer is why the
+/// module is refused, if it is.
 ///
 /// # Errors
-/// When the module is refused or does not compile; the sentence goes to the parent by standard error.
-pub fn compile_stdin() -> anyhow::Result<()> {
+/// What went wrong here, whatever the module is.
+pub fn compile_stdin(digest: &str) -> anyhow::Result<Result<(), ModuleError>> {
     // One in which hardly anything can run: what is reserved for guests would count as this process's memory, and nothing
     // an operator sets changes the code.
     let config = SandboxConfig { slots: 1, max_memory: 64 << 10, keep_resident: 0 };
@@ -52,8 +56,14 @@ pub fn compile_stdin() -> anyhow::Result<()> {
     let mut wasm = Vec::new();
     let most = MAX_MODULE_BYTES as u64 + 1;
     std::io::stdin().lock().take(most).read_to_end(&mut wasm).context("failed to read the module")?;
-    let code = sandbox.compile(&wasm)?;
+    // Else what is said of this one would be remembered of that one.
+    anyhow::ensure!(check::digest(&wasm) == digest, "the file was changed before it could be compiled");
+    let code = match sandbox.compile(&wasm) {
+        Ok(code) => code,
+        Err(refused) => return Ok(Err(refused)),
+    };
     let mut output = std::io::stdout().lock();
     // Flushed here, because an error at the end of the program would go unseen.
-    output.write_all(&code).and_then(|()| output.flush()).context("failed to write the code")
+    output.write_all(&code).and_then(|()| output.flush()).context("failed to write the code")?;
+    Ok(Ok(()))
 }
