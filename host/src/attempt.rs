@@ -75,18 +75,22 @@ impl Attempt {
     /// memory is gone.
     pub fn run(self, shop: &Workshop) -> Ended {
         let found = shop.registry.find(&self.lease.job.task);
-        if let Found::Compiling(since) = found {
+        let terms = Terms::of(&found.policy(&self.lease.job.task), &self.lease.job.options, shop.registry.config());
+        let module = match found {
+            Found::Ready(entry) => Ok(entry),
+            Found::Missing(why) => Err(why),
             // Not an outcome of its module, good or bad: nothing is known of that yet.
-            let not_before = Some(since.clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
-            return Ended { not_before, ..Ended::without_run(self.lease, Outcome::Interrupted, shop) };
-        }
-        let terms = Terms::of(&found.policy(), &self.lease.job.options, shop.registry.config());
+            Found::Compiling(since, _) => {
+                let not_before = Some(since.clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
+                return Ended { not_before, ..Ended::without_run(self.lease, Outcome::Interrupted, shop) };
+            }
+        };
         let (task, payload) = (&self.lease.job.task, self.lease.job.payload.len());
-        let needed = match &found {
-            Found::Ready(_) => {
+        let needed = match &module {
+            Ok(_) => {
                 terms.limits.most_bytes(payload, may_enqueue(task, shop)).saturating_add(shop.grants.host_bytes(task))
             }
-            Found::Compiling(_) | Found::Missing(_) => 0,
+            Err(_) => 0,
         };
         let share = match shop.budget.admit(needed, &self.cancel) {
             Ok(share) => share,
@@ -99,12 +103,11 @@ impl Attempt {
         tracing::debug!(job = %job.id, task = job.task, attempt = job.counters.starts, late_us, "attempt started");
 
         let outbox = Arc::new(outbox(&job.task, shop.registry.config()));
-        let (digest, report) = match &found {
-            Found::Compiling(_) => (None, ended(Outcome::Interrupted)),
-            Found::Missing(why) => (None, ended(Outcome::BadModule(ErrorRecord::new("bad_module", why.clone())))),
-            Found::Ready(entry) => {
+        let (digest, report) = match &module {
+            Ok(entry) => {
                 (Some(entry.module.info().digest.clone()), self.run_module(entry, &terms, shop, outbox.clone()))
             }
+            Err(why) => (None, ended(Outcome::BadModule(ErrorRecord::new("bad_module", why.clone())))),
         };
         drop(share);
         let Report { outcome, usage, log, .. } = report;
@@ -180,7 +183,7 @@ impl Ended {
         if let Some(vanished) = &lease.previous_worker {
             lease.job.counters = lease.job.counters.lose(vanished.begun);
         }
-        let policy = shop.registry.find(&lease.job.task).policy();
+        let policy = shop.registry.find(&lease.job.task).policy(&lease.job.task);
         let record = AttemptRecord {
             number: lease.job.counters.starts,
             worker: lease.previous_worker.as_ref().map_or(&shop.worker, |vanished| &vanished.worker).clone(),

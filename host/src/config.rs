@@ -144,7 +144,8 @@ pub struct TaskCeilings {
     pub timeout: Option<Duration>,
     /// Attempts that may start.
     pub max_attempts: Option<u32>,
-    /// The file that alone may serve it, by its name in the tasks folder. A module can call its tasks what it likes.
+    /// The file that alone may serve it, by its name in the tasks folder. A module can call its tasks what it likes; so where
+    /// something is granted and no file is named, it is the file that is named after the task.
     pub module: Option<String>,
     /// The queues it may enqueue jobs into: none, unless they are named here.
     pub enqueue: Vec<String>,
@@ -159,9 +160,14 @@ pub struct TaskCeilings {
 }
 
 impl TaskCeilings {
+    /// The file that alone may serve this task; `None` where any may.
+    pub fn file_of(&self, task: &str) -> Option<String> {
+        self.module.clone().or_else(|| self.grants().then(|| format!("{task}.wasm")))
+    }
+
     /// Whether a task of this name in this file is the one that is meant.
-    pub fn is_for(&self, file: &Path) -> bool {
-        self.module.as_ref().is_none_or(|name| file.file_name().is_some_and(|file| file == name.as_str()))
+    pub fn is_for(&self, task: &str, file: &Path) -> bool {
+        self.file_of(task).is_none_or(|name| file.file_name().is_some_and(|file| *file == *name))
     }
 
     /// Whether it gives the task anything, besides taking from it.
@@ -174,7 +180,7 @@ impl TaskCeilings {
 impl Config {
     /// The section whose grants a task in this file gets.
     pub fn granted(&self, task: &str, file: &Path) -> Option<&TaskCeilings> {
-        self.tasks.get(task).filter(|section| section.is_for(file))
+        self.tasks.get(task).filter(|section| section.is_for(task, file))
     }
 
     /// Reads the file named, or `afresh.toml` where it is there, over the defaults.

@@ -2,9 +2,10 @@
 //! Attempts under way hold the module they started with; a bad new file, or one that is still being compiled, keeps the
 //! old module.
 //!
-//! * [`change`]: what becomes of files, as people hear of it
-//! * [`lanes`]: the threads that have modules compiled, so that a slow one holds up nobody
-//! * [`watch`](mod@watch): looks again when something in the folder changed
+//! * `claims`: which module serves a task
+//! * `change`: what becomes of files, as people hear of it
+//! * `lanes`: the threads that have modules compiled, so that a slow one holds up nobody
+//! * `watch`: looks again when something in the folder changed
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::Metadata;
@@ -46,18 +47,19 @@ pub struct Entry {
 pub enum Found {
     /// A module that can be run.
     Ready(Arc<Entry>),
-    /// A module that is being compiled, for so long already.
-    Compiling(Duration),
+    /// A module that is being compiled, for so long already, and what the task asks for.
+    Compiling(Duration, Box<TaskPolicy>),
     /// Nothing that can be run, and the sentence that says why.
     Missing(String),
 }
 
 impl Found {
-    /// What the task asks for; of a task that is not there nobody knows, so it asks for nothing.
-    pub fn policy(&self) -> TaskPolicy {
+    /// What the task asks for, which is called `task`; of one that is not there nobody knows, so it asks for nothing.
+    pub fn policy(&self, task: &str) -> TaskPolicy {
         match self {
             Self::Ready(entry) => entry.policy.clone(),
-            Self::Compiling(_) | Self::Missing(_) => TaskPolicy::default(),
+            Self::Compiling(_, policy) => policy.as_ref().clone(),
+            Self::Missing(_) => TaskPolicy { task: task.to_owned(), ..TaskPolicy::default() },
         }
     }
 }
@@ -138,7 +140,7 @@ impl Registry {
         let shelves = self.read();
         match shelves.tasks.get(task) {
             Some(Holder::Ready(entry)) => return Found::Ready(entry.clone()),
-            Some(Holder::Compiling(since)) => return Found::Compiling(since.elapsed()),
+            Some(Holder::Compiling(since, policy)) => return Found::Compiling(since.elapsed(), policy.clone()),
             Some(Holder::Nobody(why)) => return Found::Missing(why.clone()),
             None => {}
         }
@@ -242,7 +244,7 @@ impl Registry {
     }
 
     fn replace(&self, _changing: &MutexGuard<'_, ()>, files: BTreeMap<PathBuf, Shelf>, changes: Vec<Change>) {
-        let (tasks, clashes) = index(&files, &self.config);
+        let (tasks, clashes) = index(&files, &self.config, &self.read().tasks);
         let known = self.read().clashes.clone();
         let new = clashes.iter().filter(|clash| !known.contains(clash)).cloned();
         let news: Vec<_> = changes.into_iter().chain(new).collect();

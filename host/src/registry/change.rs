@@ -43,13 +43,6 @@ pub enum Change {
         /// The file whose task of that name is not reached.
         hidden: PathBuf,
     },
-    /// Several files hold a task to which something is granted, and none is named for it: none serves it.
-    Contested {
-        /// The task.
-        task: String,
-        /// The files.
-        files: Vec<PathBuf>,
-    },
     /// A task that is for another module alone.
     Foreign {
         /// The task.
@@ -84,17 +77,13 @@ impl Change {
                 let (serves, hidden, task) = (shown(serves), shown(hidden), escaped_line(task));
                 tracing::error!(task, "two modules hold this task: {serves} serves it, {hidden} does not; rename one");
             }
-            Self::Contested { task, files } => {
+            Self::Foreign { task, files } => {
                 let (files, task) = (list(files), escaped_line(task));
                 tracing::error!(
                     task,
-                    "{files} all hold this task, to which something is granted, so none serves it; name one by `module` \
-                     under [tasks.{task}]"
+                    "{files} may not serve this task, to which something is granted: under [tasks.{task}], `module` says \
+                     which file may; where it is not there, that is {task}.wasm"
                 );
-            }
-            Self::Foreign { task, files } => {
-                let (files, task) = (list(files), escaped_line(task));
-                tracing::error!(task, "[tasks.{task}] names another module for this task, so {files} may not serve it");
             }
         }
     }

@@ -6,15 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use afresh_protocol::TaskPolicy;
+
 use super::{Change, Entry, Shelf, policies_of};
-use crate::config::{Config, TaskCeilings};
+use crate::config::Config;
 
 /// Who serves a task.
 pub(super) enum Holder {
     /// A module that can be run.
     Ready(Arc<Entry>),
-    /// A module that is being compiled, since then.
-    Compiling(Instant),
+    /// A module that is being compiled, since then, and what the task asks for.
+    Compiling(Instant, Box<TaskPolicy>),
     /// Nobody, and the sentence that says why.
     Nobody(String),
 }
@@ -27,9 +29,13 @@ struct Claim<'a> {
 
 /// Who serves each task of these files, and what people should hear of it.
 ///
-/// Of several files that hold a task the first by name serves it, also while it is being compiled; but where the operator
-/// named a file (`module`) that one and no other; and where something is granted and no file is named, none does.
-pub(super) fn index(files: &BTreeMap<PathBuf, Shelf>, config: &Config) -> (HashMap<String, Holder>, Vec<Change>) {
+/// Of several files that hold a task the first by name serves it, also while it is being compiled, unless another one of
+/// them served it `before`. But where the operator named a file or granted anything, it is that file and no other.
+pub(super) fn index(
+    files: &BTreeMap<PathBuf, Shelf>,
+    config: &Config,
+    before: &HashMap<String, Holder>,
+) -> (HashMap<String, Holder>, Vec<Change>) {
     let mut claims = BTreeMap::<String, Vec<Claim<'_>>>::new();
     for (file, shelf) in files {
         for (task, holder) in held_by(file, shelf) {
@@ -39,31 +45,35 @@ pub(super) fn index(files: &BTreeMap<PathBuf, Shelf>, config: &Config) -> (HashM
     let (mut holders, mut clashes) = (HashMap::new(), Vec::new());
     for (task, claims) in claims {
         let section = config.tasks.get(&task);
-        let (may, others): (Vec<_>, Vec<_>) =
-            claims.into_iter().partition(|claim| section.is_none_or(|section| section.is_for(claim.file)));
-        let names = |claims: &[Claim<'_>]| claims.iter().map(|claim| claim.file.to_owned()).collect::<Vec<_>>();
-        let (may_names, other_names) = (names(&may), names(&others));
-        let is_contested = may.len() > 1 && section.is_some_and(TaskCeilings::grants);
-        let holder = match may.into_iter().next() {
-            Some(first) if !is_contested => {
-                let hidden = may_names[1..].iter().chain(&other_names).cloned();
-                let clash = |hidden| Change::Clash { task: task.clone(), serves: first.file.to_owned(), hidden };
-                clashes.extend(hidden.map(clash));
+        let (mut may, others): (Vec<_>, Vec<_>) =
+            claims.into_iter().partition(|claim| section.is_none_or(|section| section.is_for(&task, claim.file)));
+        // Else a stranger's module that takes for ever to compile would take the task from one that runs.
+        if let (Some(Holder::Compiling(..)), Some(Holder::Ready(served))) =
+            (may.first().map(|first| &first.holder), before.get(&task))
+            && let Some(at) = may.iter().position(|claim| claim.file == served.file && claim.is_ready())
+        {
+            may.swap(0, at);
+        }
+        if !others.is_empty() {
+            let files = others.iter().map(|claim| claim.file.to_owned()).collect();
+            clashes.push(Change::Foreign { task: task.clone(), files });
+        }
+        let mut may = may.into_iter();
+        let holder = match may.next() {
+            Some(first) => {
+                let clash = |hidden: Claim<'_>| Change::Clash {
+                    task: task.clone(),
+                    serves: first.file.to_owned(),
+                    hidden: hidden.file.to_owned(),
+                };
+                clashes.extend(may.map(clash));
                 first.holder
             }
-            Some(_) => {
-                clashes.push(Change::Contested { task: task.clone(), files: may_names });
-                Holder::Nobody(format!(
-                    "several modules hold the task `{task}`, to which something is granted; say which one may serve it, by \
-                     `module` under [tasks.{task}], or remove the others"
-                ))
-            }
             None => {
-                clashes.push(Change::Foreign { task: task.clone(), files: other_names });
-                let named = section.and_then(|section| section.module.as_deref()).unwrap_or_default();
+                let file = section.and_then(|section| section.file_of(&task)).unwrap_or_default();
                 Holder::Nobody(format!(
-                    "[tasks.{task}] says that {named} alone serves this task, and it does not hold it; deploy that module, \
-                     or correct `module`"
+                    "only {file} may serve the task `{task}`, and it does not hold it; deploy that module, or say which \
+                     one may by `module` under [tasks.{task}]"
                 ))
             }
         };
@@ -72,11 +82,21 @@ pub(super) fn index(files: &BTreeMap<PathBuf, Shelf>, config: &Config) -> (HashM
     (holders, clashes)
 }
 
+impl Claim<'_> {
+    fn is_ready(&self) -> bool {
+        matches!(self.holder, Holder::Ready(_))
+    }
+}
+
 /// The tasks of one file: those of the module that can be run, and those that will be there once it is compiled.
 fn held_by(file: &Path, shelf: &Shelf) -> BTreeMap<String, Holder> {
     let mut held = BTreeMap::new();
     if let Some((info, since)) = &shelf.compiling {
-        held.extend(policies_of(info, file).into_iter().map(|policy| (policy.task, Holder::Compiling(*since))));
+        held.extend(
+            policies_of(info, file)
+                .into_iter()
+                .map(|policy| (policy.task.clone(), Holder::Compiling(*since, Box::new(policy)))),
+        );
     }
     if let Some(module) = &shelf.module {
         held.extend(policies_of(module.info(), file).into_iter().map(|policy| {

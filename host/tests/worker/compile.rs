@@ -150,6 +150,26 @@ fn a_slow_module_holds_up_nobody_and_its_jobs_wait_without_cost() {
 }
 
 #[test]
+fn a_stranger_that_takes_for_ever_to_compile_takes_no_task_from_one_that_runs() {
+    let site = Site::sqlite();
+    site.config("[worker]\ncompile_cpu = \"1h\"\ncompile_time = \"1h\"\n");
+    site.task("pay", &guests::reply("paid"));
+    let worker = site.worker().slots(1).start();
+    assert_eq!(site.succeeds(&site.enqueue(NewJob::new("pay", ""))), "paid");
+    let stranger = format!(
+        r#"(module (@custom "afresh.tasks" "{{\22task\22:\22pay\22}}")
+        (import "afresh_v1" "progress" (func (param f64))) (memory (export "memory") 1)
+        (func (export "_start") {} {}))"#,
+        "block ".repeat(500_000),
+        "end ".repeat(500_000)
+    );
+    site.module("tasks/a-stranger.wasm", &guests::wasm(&stranger));
+    worker.tells("who serves", |event| event.says("pay.wasm serves it") && event.says("a-stranger.wasm does not"));
+    assert_eq!(site.succeeds(&site.enqueue(NewJob::new("pay", ""))), "paid");
+    assert_eq!(worker.count("its module is still being compiled"), 0, "{}", worker.log());
+}
+
+#[test]
 fn a_compiler_dies_with_its_worker() {
     let site = Site::sqlite();
     site.config("[worker]\ncompile_cpu = \"1h\"\n");

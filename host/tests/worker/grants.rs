@@ -339,7 +339,7 @@ fn what_is_asked_for_and_what_is_granted_is_logged_and_inspected() {
     let asks = r#"{"task":"asks","env":["LANG"],"secrets":["API_KEY","TOKEN"],"scratch":1048576,"enqueue":["mail"]}"#;
     site.module("tasks/some.wasm", &wasm(&endless(&format!("{asks}\n{{\"task\":\"bare\"}}"))));
     site.config(
-        "[tasks.asks]\nenv = { LANG = \"C\", TZ = \"UTC\" }\nsecrets = { API_KEY = \"env:GRANTED_BY_ENV\" }\nenqueue = [\"mail\"]\n",
+        "[tasks.asks]\nmodule = \"some.wasm\"\nenv = { LANG = \"C\", TZ = \"UTC\" }\nsecrets = { API_KEY = \"env:GRANTED_BY_ENV\" }\nenqueue = [\"mail\"]\n",
     );
     let shown: Value =
         serde_json::from_slice(&afresh(&site, &["inspect", "tasks/some.wasm", "--json"]).stdout).unwrap();
@@ -384,6 +384,13 @@ fn thief_of(task: &str) -> String {
     )
 }
 
+#[track_caller]
+fn nobody_serves(site: &Site) {
+    let job = site.dies(&site.enqueue(NewJob::new("keeper", "").options(hasty(1))));
+    assert_eq!(outcomes(&job), ["bad_module"]);
+    assert!(job.attempts[0].error.as_ref().unwrap().message.contains("may serve the task `keeper`"), "{job:#?}");
+}
+
 #[test]
 fn nobody_gets_what_was_granted_to_another_by_taking_his_name() {
     let site = Site::sqlite();
@@ -393,23 +400,26 @@ fn nobody_gets_what_was_granted_to_another_by_taking_his_name() {
 
     site.config(gift);
     let mut worker = site.worker().slots(1).start();
-    worker.says("so none serves it; name one by `module` under [tasks.keeper]");
-    let job = site.dies(&site.enqueue(NewJob::new("keeper", "").options(hasty(1))));
-    assert_eq!(outcomes(&job), ["bad_module"]);
-    assert!(job.attempts[0].error.as_ref().unwrap().message.contains("several modules hold"), "{job:#?}");
-    worker.kill();
-
-    site.config(&format!("{gift}module = \"keeper.wasm\"\n"));
-    let worker = site.worker().slots(1).start();
+    worker.says("a-thief.wasm may not serve this task, to which something is granted");
     let reply = site.succeeds(&site.enqueue(NewJob::new("keeper", "").options(hasty(1))));
     assert!(reply.contains("GIFT=for-the-keeper"), "{reply:?}");
     let run = afresh(&site, &["run", "tasks/a-thief.wasm", "keeper"]);
     let shown = all_of(&run);
     assert!(run.status.success() && shown.contains("AFRESH_TASK") && !shown.contains("for-the-keeper"), "{shown}");
 
+    // Whether the file that may is gone, or cannot be run any more when the next worker starts.
     std::fs::remove_file(site.path("tasks/keeper.wasm")).unwrap();
-    worker.says("names another module for this task, so");
-    let job = site.dies(&site.enqueue(NewJob::new("keeper", "").options(hasty(1))));
-    assert_eq!(outcomes(&job), ["bad_module"]);
-    assert!(job.attempts[0].error.as_ref().unwrap().message.contains("keeper.wasm alone serves"), "{job:#?}");
+    worker.says("module removed");
+    nobody_serves(&site);
+    worker.kill();
+    site.module("tasks/keeper.wasm", b"\0asm, and then nothing");
+    let mut worker = site.worker().slots(1).start();
+    nobody_serves(&site);
+    worker.kill();
+
+    site.task("another", &variables());
+    site.config(&format!("{gift}module = \"another.wasm\"\n"));
+    site.task("keeper", &variables());
+    let _worker = site.worker().slots(1).start();
+    nobody_serves(&site);
 }
