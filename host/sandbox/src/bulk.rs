@@ -12,7 +12,8 @@ use wasmparser::{BinaryReader, CodeSectionReader, FunctionBody, Operator, Parser
 const PIECE: i32 = 1 << 20;
 
 /// The same module with interruptible bulk instructions, and without its custom sections, which nothing reads any more.
-/// All else is copied as it is. The module has been checked: it imports functions only.
+/// All else is copied as it is. The module has been checked: it imports functions only. Who changes what this does changes
+/// `MAGIC` in `module.rs` too, so that nothing is run that was compiled before.
 ///
 /// # Errors
 /// Where it is not valid.

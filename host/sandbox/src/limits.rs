@@ -27,12 +27,15 @@ pub struct Limits {
 
 impl Limits {
     /// The most bytes that one attempt takes of the machine: the guest's memory and tables, and what the host holds for it
-    /// meanwhile. That is its payload, of `payload` bytes, its reply, error and log, and where it `may_enqueue` its outbox.
+    /// meanwhile. That is its payload, of `payload` bytes and held twice, its reply, error and log, and where it `may_enqueue` its outbox.
     pub fn most_bytes(&self, payload: usize, may_enqueue: bool) -> u64 {
         // What grows piece by piece may have twice the room it needs; a log is kept for the report and for who looks on.
         let said = [self.output, self.error, self.log].map(|bytes| (bytes as u64).saturating_mul(2));
         let outbox = if may_enqueue { self.outbox as u64 } else { 0 };
-        [self.memory, TABLES, payload as u64, outbox].into_iter().chain(said).fold(0, u64::saturating_add)
+        [self.memory, TABLES, (payload as u64).saturating_mul(2), outbox]
+            .into_iter()
+            .chain(said)
+            .fold(0, u64::saturating_add)
     }
 }
 
@@ -62,7 +65,7 @@ mod tests {
     #[test]
     fn an_attempt_takes_its_memory_and_what_the_host_holds_for_it() {
         let limits = Limits { memory: 100 << 20, output: 10, error: 20, log: 30, outbox: 1 << 20, ..Limits::default() };
-        assert_eq!(limits.most_bytes(7, false), (100 << 20) + TABLES + 7 + 2 * (10 + 20 + 30));
+        assert_eq!(limits.most_bytes(7, false), (100 << 20) + TABLES + 2 * (7 + 10 + 20 + 30));
         assert_eq!(limits.most_bytes(7, true), limits.most_bytes(7, false) + (1 << 20));
         assert!(Limits::default().most_bytes(1 << 20, true) < (128 << 20) + (12 << 20), "the memory is most of it");
         let endless = Limits { memory: u64::MAX, ..limits };

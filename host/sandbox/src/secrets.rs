@@ -17,7 +17,7 @@ use aho_corasick::{Anchored, Input, MatchKind};
 pub const MIN_SECRET_BYTES: usize = 8;
 
 /// The most bytes of a secret.
-pub const MAX_SECRET_BYTES: usize = 64 << 10;
+pub const MAX_SECRET_BYTES: usize = 16 << 10;
 
 /// One secret's value. It shows itself to nobody: neither `Debug` nor an error holds it.
 #[derive(Clone)]

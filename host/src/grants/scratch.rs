@@ -87,6 +87,10 @@ impl Drop for ScratchFolder {
 
 /// Removes what killed workers have left in this place.
 pub fn sweep(place: &Path) {
+    // What is not this user's alone may be anybody's, and hold anything.
+    if !matches!(not_private(place), Ok(None)) {
+        return;
+    }
     let Ok(entries) = std::fs::read_dir(place) else { return };
     let locks = entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == LOCK));
     for path in locks {
@@ -264,5 +268,11 @@ mod tests {
         assert!(!place.join("DEAD").exists() && !place.join("DEAD.lock").exists());
         assert!(kept.path().exists() && place.join("somebody-elses").exists());
         sweep(&place.join("not there"));
+
+        std::fs::create_dir(place.join("DEAD")).unwrap();
+        std::fs::write(place.join("DEAD.lock"), "").unwrap();
+        std::fs::set_permissions(&place, std::fs::Permissions::from_mode(0o755)).unwrap();
+        sweep(&place);
+        assert!(place.join("DEAD").exists(), "where others may write it is not ours to remove");
     }
 }
