@@ -228,7 +228,9 @@ fn check(report: &Report, id: &str, way: Way) -> Result<(), &'static str> {
     if report.outcome.kind() != way.outcome() {
         return Err("it ended otherwise: rejected means that it saw what it must not");
     }
-    if report.log.len() != 1 || report.log[0].text != id {
+    // On a busy machine its time may be over before it says anything.
+    let silent = way == Way::TimeOut && report.log.is_empty();
+    if !silent && (report.log.len() != 1 || report.log[0].text != id) {
         return Err("the log is not its own");
     }
     match &report.outcome {
