@@ -15,6 +15,12 @@ use crate::site::{Site, hasty, on_each_broker};
 
 on_each_broker!(every_hostile_guest_ends_as_its_first_line_says_and_the_worker_feels_nothing);
 
+/// How soon the job after a guest is served.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// How soon it is served on a machine that others keep busy.
+const BUSY: Duration = Duration::from_secs(5);
+
 /// Guests that take much memory or say much, after which the worker's allocator keeps for itself what it will; and the one
 /// that asks for files, which starts the runtime of wasmtime-wasi: a thread for each core, once.
 const WARM_UP: [&str; 7] = [
@@ -32,7 +38,8 @@ fn every_hostile_guest_ends_as_its_first_line_says_and_the_worker_feels_nothing(
     cases.iter().for_each(|case| site.module(&format!("tasks/{}.wasm", case.name), &case.wasm));
     site.task("echo", &guests::echo());
     site.config(&catalogue::config(&cases));
-    let worker = site.worker().slots(2).start();
+    // A second slot would serve the next job where the guest still holds the first.
+    let worker = site.worker().slots(1).start();
     worker.says("worker started");
 
     let mut walk = Walk { site, worker: &worker, handed: 0, times: Vec::new(), wrong: Vec::new() };
@@ -48,10 +55,10 @@ fn every_hostile_guest_ends_as_its_first_line_says_and_the_worker_feels_nothing(
     let Walk { mut times, wrong, .. } = walk;
     assert!(wrong.is_empty(), "{} of {} guests:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
     times.sort();
-    let (median, slowest) = (times[times.len() / 2], times[times.len() - 1]);
-    println!("{} guests; the next job took {median:?} (median), {slowest:?} (slowest)", cases.len());
+    let at = |percent: usize| times[(times.len() - 1) * percent / 100];
+    let (median, p90, slowest) = (at(50), at(90), at(100));
+    println!("{} guests; the next job took {median:?} (median), {p90:?} (p90), {slowest:?} (slowest)", cases.len());
     println!("before {before:?}, after {:?}", Felt::of(&worker));
-    assert!(median < Duration::from_secs(1), "the next job is not served within a second");
     assert!(worker.events().iter().all(|event| !event.says("this is a bug")), "{}", worker.log());
 }
 
@@ -77,14 +84,32 @@ impl Walk<'_> {
             self.wrong.push(format!("{}: {difference}: {:?}", case.name, job.attempts));
         }
 
+        self.handed += 1 + usize::try_from(case.number("jobs").unwrap_or(0)).unwrap();
+        self.serves_the_next_job_at_once(case);
+        self.leaves_nothing_in_the_sandbox(&id, case);
+        self.keeps_the_brokers_bounds(&job, case);
+    }
+
+    /// Where it does not, a noisy machine may be the cause; then once more tells.
+    #[track_caller]
+    fn serves_the_next_job_at_once(&mut self, case: &Case) {
+        let mut time = self.serves(case);
+        if time > AT_ONCE {
+            println!("the job after {} took {time:?}", case.name);
+            time = time.min(self.serves(case));
+        }
+        assert!(time <= BUSY, "two jobs after {} took {time:?} and more", case.name);
+        self.times.push(time);
+    }
+
+    /// How long a small job takes now.
+    #[track_caller]
+    fn serves(&mut self, case: &Case) -> Duration {
+        self.handed += 1;
         let began = Instant::now();
         let next = self.site.enqueue(NewJob::new("echo", case.name.as_str()));
         assert_eq!(self.site.succeeds(&next), case.name, "the job after {}", case.name);
-        self.times.push(began.elapsed());
-
-        self.leaves_nothing_in_the_sandbox(&id, case);
-        self.handed += 2 + usize::try_from(case.number("jobs").unwrap_or(0)).unwrap();
-        self.keeps_the_brokers_bounds(&job, case);
+        began.elapsed()
     }
 
     /// The worker tells it before the job ends, so it has been told.
