@@ -8,8 +8,8 @@
 //! * what must be found: `says` (part of the error's message), `kind` (of the error; the outcome where it is not given),
 //!   `error_bytes`, `reply`, `reply_bytes`, `retry_after_ms`, `log` (part of it), `progress`, `jobs` (how many it enqueued).
 //!
-//! A guest without an expectation, and one whose expectation is misspelt, is a fault of the whole folder: nothing would
-//! hold it to anything.
+//! A guest without an expectation, and one whose expectation is misspelt or can never be looked at, is a fault of the whole
+//! folder: nothing would hold it to anything.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -28,22 +28,11 @@ pub const LOG: usize = 4 << 10;
 /// The time limit of a guest that names none, in milliseconds: none of them needs it.
 const TIMEOUT_MS: u64 = 30_000;
 
-const KEYS: [&str; 14] = [
-    "timeout_ms",
-    "memory",
-    "fuel",
-    "payload",
-    "grants",
-    "says",
-    "kind",
-    "error_bytes",
-    "reply",
-    "reply_bytes",
-    "retry_after_ms",
-    "log",
-    "progress",
-    "jobs",
-];
+/// What a first line may have, by what its value is.
+const TEXTS: [&str; 6] = ["payload", "grants", "says", "kind", "reply", "log"];
+const WHOLE_NUMBERS: [&str; 7] =
+    ["timeout_ms", "memory", "fuel", "error_bytes", "reply_bytes", "retry_after_ms", "jobs"];
+const FRACTIONS: [&str; 1] = ["progress"];
 
 /// One guest and what is expected of it.
 #[derive(Clone, Debug)]
@@ -89,13 +78,14 @@ pub fn config(cases: &[Case]) -> String {
 impl Case {
     /// A value of its first line.
     pub fn text(&self, key: &str) -> Option<&str> {
-        assert!(KEYS.contains(&key), "no guest can have a `{key}`");
+        assert!(is_key(key), "no guest can have a `{key}`");
         self.values.get(key).map(String::as_str)
     }
 
-    /// A number of its first line.
+    /// A whole number of its first line.
     pub fn number(&self, key: &str) -> Option<u64> {
-        self.text(key)?.parse().ok()
+        assert!(WHOLE_NUMBERS.contains(&key), "`{key}` is not a whole number");
+        self.text(key).map(|text| text.parse().expect("a number was parsed when the line was read"))
     }
 
     /// Its time limit in milliseconds.
@@ -152,18 +142,45 @@ fn parse(name: &str, text: &str) -> Result<Case, String> {
     let mut values = BTreeMap::new();
     while !rest.trim_start().is_empty() {
         let (key, after) = rest.trim_start().split_once('=').ok_or_else(|| format!("`{rest}` is not key=value"))?;
-        if !KEYS.contains(&key) {
-            return Err(format!("its first line has `{key}`, which nobody looks at"));
-        }
         let (value, after) = match after.strip_prefix('"') {
             Some(quoted) => quoted.split_once('"').ok_or("a closing quote is missing")?,
             None => after.split_once(' ').unwrap_or((after, "")),
         };
-        values.insert(key.to_owned(), value.to_owned());
+        check(outcome, key, value)?;
+        if values.insert(key.to_owned(), value.to_owned()).is_some() {
+            return Err(format!("its first line has `{key}` twice"));
+        }
         rest = after;
     }
     let wasm = wat::parse_str(text).map_err(|error| error.to_string())?;
     Ok(Case { name: name.to_owned(), wasm, outcome: outcome.to_owned(), values })
+}
+
+fn is_key(key: &str) -> bool {
+    [&TEXTS[..], &WHOLE_NUMBERS, &FRACTIONS].iter().any(|keys| keys.contains(&key))
+}
+
+/// What is wrong with one value of a first line.
+fn check(outcome: &str, key: &str, value: &str) -> Result<(), String> {
+    if !is_key(key) {
+        return Err(format!("its first line has `{key}`, which nobody looks at"));
+    }
+    let is_number = !WHOLE_NUMBERS.contains(&key) || value.parse::<u64>().is_ok();
+    let is_fraction = !FRACTIONS.contains(&key) || value.parse::<f64>().is_ok();
+    if !is_number || !is_fraction {
+        return Err(format!("`{key}={value}` is not a number"));
+    }
+    let looked_at = match key {
+        "says" | "kind" | "error_bytes" => !["succeeded", "snoozed"].contains(&outcome),
+        "reply" | "reply_bytes" => outcome == "succeeded",
+        "retry_after_ms" => ["failed", "snoozed"].contains(&outcome),
+        _ => true,
+    };
+    if looked_at {
+        Ok(())
+    } else {
+        Err(format!("its first line has `{key}`, which nobody looks at where it {outcome}"))
+    }
 }
 
 #[cfg(test)]
@@ -193,6 +210,11 @@ mod tests {
             ("(module)", "does not say what must become of it"),
             (";; succeeded sais=x\n(module)", "`sais`, which nobody looks at"),
             (";; succeeded reply\n(module)", "not key=value"),
+            (";; failed memory=2MiB\n(module)", "`memory=2MiB` is not a number"),
+            (";; failed progress=half\n(module)", "`progress=half` is not a number"),
+            (";; succeeded says=x\n(module)", "`says`, which nobody looks at where it succeeded"),
+            (";; trapped reply_bytes=0\n(module)", "`reply_bytes`, which nobody looks at"),
+            (";; failed says=x says=y\n(module)", "`says` twice"),
             (";; succeeded\n(modul)", "modul"),
         ] {
             fs::write(folder.path().join("bad.wat"), text).unwrap();
