@@ -55,19 +55,24 @@ where
     S::Value: Debug,
 {
     let begun = Instant::now();
+    let is_over = || bench.plan.time.is_some_and(|time| begun.elapsed() >= time);
     let config = Config {
         cases: bench.plan.runs.map_or(CASES, |runs| u32::try_from(runs).unwrap_or(u32::MAX)),
         failure_persistence: None,
         max_shrink_time: SHRINK_MS,
         ..Config::default()
     };
-    let mut seed = [0; 32];
-    seed[..8].copy_from_slice(&bench.plan.seed.to_le_bytes());
-    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
-    loop {
+    for round in 0.. {
+        // A runner counts what it ran and what its strategy rejected for good, so each round has its own.
+        let mut seed = [0; 32];
+        seed[..8].copy_from_slice(&bench.plan.seed.wrapping_add(round).to_le_bytes());
+        let mut runner = TestRunner::new_with_rng(config.clone(), TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
         // What is made smaller must stay wrong at the same place.
         let first: RefCell<Option<(Judgement, usize)>> = RefCell::default();
         let result = runner.run(strategy, |value| {
+            if first.borrow().is_none() && is_over() {
+                return Ok(());
+            }
             let payload = payload(value);
             match bench.judge(&payload) {
                 Some(judgement) => {
@@ -88,8 +93,9 @@ where
                 return Some(bench.keep(Finding { flaw, message, payload, found_bytes }));
             }
             (Err(error), _) => panic!("the strategy makes no values: {error}"),
-            (Ok(()), _) if bench.plan.time.is_some_and(|time| begun.elapsed() < time) => {}
-            (Ok(()), _) => return None,
+            (Ok(()), _) if bench.plan.time.is_none() || is_over() => break,
+            (Ok(()), _) => {}
         }
     }
+    None
 }

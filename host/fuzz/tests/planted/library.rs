@@ -1,7 +1,9 @@
 //! What an author's test sees: it passes, or it panics with everything that is needed.
 
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use afresh_fuzz::{Flaw, Guest};
 use proptest::prelude::*;
@@ -97,6 +99,20 @@ fn bytes_of_a_strategy_are_tried_as_they_are() {
         Guest::module(&path).timeout("100ms").runs(10_000).payloads(prop::collection::vec(0_u8..20, 0..4));
     });
     assert!(message.contains("timed_out") && message.contains("(2 bytes"), "{message}");
+}
+
+#[test]
+fn a_run_with_a_time_goes_on_to_values_that_it_has_not_tried() {
+    let (_dir, path) = module("echo");
+    let seen = Mutex::new(HashSet::new());
+    // It ends at the 301st value: a runner of proptest's makes 256.
+    let few = move |payload: &[u8], _: &_| {
+        let mut seen = seen.lock().unwrap();
+        seen.insert(payload.to_vec());
+        seen.len() <= 300
+    };
+    let message = told(|| Guest::module(&path).for_seconds(60).expect("few values", few).json(any::<u64>()));
+    assert!(message.contains("expected few values, but it succeeded"), "{message}");
 }
 
 #[cfg(feature = "arbitrary")]
