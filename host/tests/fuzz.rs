@@ -77,7 +77,7 @@ fn what_is_found_is_small_in_a_file_and_shown_again_by_the_command_that_is_said(
     let (_, sentence) = said(&afresh(dir.path(), &words).output().unwrap(), 1);
     assert!(sentence.starts_with("trapped: "), "{sentence}");
 
-    // What was new has come to the folder, and nobody's file is gone.
+    // What got furthest has come to the folder, and nobody's file is gone.
     let corpus = files(dir.path().join("corpus"));
     assert!(corpus.len() > 3 && corpus.contains(&dir.path().join("corpus/mine")), "{corpus:?}");
     // The next run finds it at once, and writes nothing over.
@@ -88,12 +88,15 @@ fn what_is_found_is_small_in_a_file_and_shown_again_by_the_command_that_is_said(
 #[test]
 fn a_program_gets_the_same_as_json() {
     let dir = folder(TRAP);
-    let (out, err) = fuzz(dir.path(), &["guest", "--seconds", "1", "--jobs", "2", "--findings", "a/b", "--json"], 1);
+    let arguments = ["--seconds", "1", "--jobs", "2", "--findings", "a/b", "--corpus", "corpus", "--json"];
+    let (out, err) = fuzz(dir.path(), &[&["guest"], arguments.as_slice()].concat(), 1);
     let page: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(err, "");
     let runs = page["outcomes"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum::<u64>();
     assert!(runs > 0 && page["runs"] == runs, "{page}");
     assert_eq!((&page["task"], &page["peak_memory"]["peak_memory_bytes"]), (&"guest".into(), &(2 << 16).into()));
+    // What was kept for a while and gave way to something that got further is not in the folder.
+    assert_eq!(page["kept"], files(dir.path().join("corpus")).len(), "{page}");
     let found = &page["findings"][0];
     assert_eq!((&found["kind"], &found["payload_bytes"]), (&"trapped".into(), &2.into()), "{page}");
     assert!(dir.path().join(found["file"].as_str().unwrap()).is_file() && page["findings"][1].is_null(), "{page}");

@@ -66,6 +66,11 @@ impl Corpus {
     pub(crate) fn len(&self) -> usize {
         self.classes.iter().map(Class::len).sum()
     }
+
+    /// The inputs that are kept.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = &[u8]> {
+        self.classes.iter().flat_map(Class::values).map(|furthest| furthest.input.as_slice())
+    }
 }
 
 /// A length by its highest five bits: the short ones are all told apart.

@@ -55,8 +55,6 @@ impl Default for Plan {
 pub trait Listener: Sync {
     /// An attempt is over.
     fn ran(&self, _tally: &Tally) {}
-    /// A payload did something new.
-    fn kept(&self, _payload: &[u8]) {}
     /// Something is wrong.
     fn found(&self, _finding: &Finding) {}
 }
@@ -71,6 +69,8 @@ pub struct Summary {
     pub tally: Tally,
     /// What it found, the first first.
     pub findings: Vec<Finding>,
+    /// The payloads worth beginning with the next time; at most 64 MiB.
+    pub corpus: Vec<Vec<u8>>,
     /// How long it took.
     pub took: Duration,
 }
@@ -160,7 +160,12 @@ impl Fuzzer<'_> {
         let state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
         match state.failed {
             Some(error) => Err(error),
-            None => Ok(Summary { tally: state.tally, findings: state.findings, took: begun.elapsed() }),
+            None => Ok(Summary {
+                tally: state.tally,
+                findings: state.findings,
+                corpus: state.corpus.inputs().filter_map(shape).collect(),
+                took: begun.elapsed(),
+            }),
         }
     }
 
@@ -210,9 +215,6 @@ impl Fuzzer<'_> {
             self.listener.ran(&state.tally);
             is_new
         };
-        if is_new {
-            self.listener.kept(payload);
-        }
         if let Some(judgement) = judgement {
             return self.look_closer(state, input, payload, &judgement, shape);
         }

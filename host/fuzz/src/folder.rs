@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-/// The most files that are read from one folder.
+/// The most files that are read from one folder, and bytes of them together.
 const MOST: usize = 100_000;
+const MOST_BYTES: usize = 64 << 20;
 
 /// A folder of payloads.
 #[derive(Clone, Debug)]
@@ -18,7 +19,7 @@ pub struct Folder(PathBuf);
 pub struct Payloads {
     /// The payloads, with the files they are in, by name.
     pub read: Vec<(PathBuf, Vec<u8>)>,
-    /// How many files were left out: longer than a payload may be, or more than are read.
+    /// How many files were left out: longer than a payload may be, or more than are read of one folder.
     pub skipped: usize,
 }
 
@@ -33,8 +34,8 @@ impl Folder {
         &self.0
     }
 
-    /// The payloads of at most `longest` bytes in it; none where the folder is not there. Folders and hidden files in it
-    /// are passed over.
+    /// The payloads of at most `longest` bytes in it, by their names, and of all together at most 64 MiB; none where the
+    /// folder is not there. Folders and hidden files in it are passed over.
     ///
     /// # Errors
     /// When the folder or a file cannot be read.
@@ -47,12 +48,15 @@ impl Folder {
         files.retain(|path| path.is_file() && !is_hidden(path));
         files.sort();
         let mut payloads = Payloads { read: Vec::new(), skipped: files.len().saturating_sub(MOST) };
+        let mut room = MOST_BYTES;
         for path in files.into_iter().take(MOST) {
-            let mut bytes = Vec::new();
-            fs::File::open(&path)?.take(longest as u64 + 1).read_to_end(&mut bytes)?;
-            match bytes.len() > longest {
-                true => payloads.skipped += 1,
-                false => payloads.read.push((path, bytes)),
+            let (mut bytes, most) = (Vec::new(), longest.min(room));
+            fs::File::open(&path)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
+            if bytes.len() > most {
+                payloads.skipped += 1;
+            } else {
+                room -= bytes.len();
+                payloads.read.push((path, bytes));
             }
         }
         Ok(payloads)
@@ -91,5 +95,16 @@ mod tests {
         fs::write(folder.path().join(".hidden"), "").unwrap();
         let payloads = folder.read(10).unwrap();
         assert_eq!((payloads.read, payloads.skipped), (vec![(short, b"short".to_vec())], 1));
+    }
+
+    #[test]
+    fn of_a_folder_that_is_too_large_the_first_files_that_fit_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, bytes) in [("a", MOST_BYTES - 10), ("b", 11), ("c", 10), ("d", 1)] {
+            fs::File::create(dir.path().join(name)).unwrap().set_len(bytes as u64).unwrap();
+        }
+        let payloads = Folder::new(dir.path()).read(MOST_BYTES).unwrap();
+        let read: Vec<_> = payloads.read.iter().map(|(path, _)| path.file_name().unwrap()).collect();
+        assert_eq!((read, payloads.skipped), (vec!["a".as_ref(), "c".as_ref()], 2));
     }
 }

@@ -1,5 +1,6 @@
 //! `afresh fuzz`: looks for payloads that break a task.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -30,7 +31,7 @@ pub(super) struct Args {
     module: PathBuf,
     /// The task's name; may be left out where the module has one task
     task: Option<String>,
-    /// A folder of payloads to begin with; those that make the task do something new are added to it
+    /// A folder of payloads to begin with; in the end, those that ended in a new way or got furthest are added to it
     #[arg(long, value_name = "DIR", env = "AFRESH_CORPUS")]
     corpus: Option<PathBuf>,
     /// The folder for what is found; payloads found earlier are tried first
@@ -82,7 +83,7 @@ pub(super) fn run(session: &Session, args: &Args) -> anyhow::Result<ExitCode> {
     }
     if skipped > 0 && !session.common.quiet {
         eprintln!(
-            "{skipped} files are left out: too many, or longer than `max_payload` ({})",
+            "{skipped} files are left out: too many, more than 64 MiB in one folder, or longer than `max_payload` ({})",
             session.config.max_payload
         );
     }
@@ -106,10 +107,13 @@ pub(super) fn run(session: &Session, args: &Args) -> anyhow::Result<ExitCode> {
     let cancel = Cancel::new();
     cancel_on_interrupt(cancel.clone())?;
     let is_quiet = session.common.quiet || session.output.is_json();
-    let watcher = watcher::Watcher::new(&plan, corpus.as_ref(), &findings, is_quiet, cancel.clone());
+    let watcher = watcher::Watcher::new(&plan, &findings, is_quiet, cancel.clone());
     let fuzzer = Fuzzer { subject: &subject, oracle: &oracle, plan: plan.clone(), cancel, listener: &watcher };
-    let summary = fuzzer.run(seeds).context("failed to run an attempt")?;
+    let summary = fuzzer.run(seeds.clone()).context("failed to run an attempt")?;
     watcher.finish()?;
+    if let Some(corpus) = &corpus {
+        add(corpus, &seeds, &summary.corpus)?;
+    }
 
     let page =
         page::Page::of(&args.module, &file.info.digest, subject.task(), plan.seed, &summary, |flaw, payload| {
@@ -118,6 +122,17 @@ pub(super) fn run(session: &Session, args: &Args) -> anyhow::Result<ExitCode> {
         })?;
     session.output.value(&page, page::Page::for_people)?;
     Ok(if summary.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Adds what is worth beginning with to the corpus, unless it came from a folder. Not before the end: most of what is new
+/// at some time gives way to something that gets further, and would stay in the folder for ever.
+fn add(corpus: &Folder, seeds: &[Vec<u8>], kept: &[Vec<u8>]) -> anyhow::Result<()> {
+    let seeds: HashSet<_> = seeds.iter().collect();
+    for payload in kept.iter().filter(|payload| !seeds.contains(payload)) {
+        let written = corpus.keep("", payload);
+        written.with_context(|| format!("failed to write a payload into {}", corpus.path().display()))?;
+    }
+    Ok(())
 }
 
 fn choose<'a>(tasks: &[&'a str], named: Option<&str>) -> Result<&'a str, Usage> {

@@ -18,26 +18,19 @@ const TELL_EVERY: Duration = Duration::from_millis(100);
 const LINE: usize = 160;
 
 pub(super) struct Watcher<'a> {
-    corpus: Option<&'a Folder>,
     findings: &'a Folder,
     is_quiet: bool,
     bar: ProgressBar,
     begun: Instant,
     told: Mutex<Instant>,
     cancel: Cancel,
-    /// Why something could not be written, the first time.
+    /// Why a finding could not be written, the first time.
     trouble: Mutex<Option<anyhow::Error>>,
 }
 
 impl<'a> Watcher<'a> {
     /// One that ends the run by `cancel` where it cannot write.
-    pub(super) fn new(
-        plan: &Plan,
-        corpus: Option<&'a Folder>,
-        findings: &'a Folder,
-        is_quiet: bool,
-        cancel: Cancel,
-    ) -> Self {
+    pub(super) fn new(plan: &Plan, findings: &'a Folder, is_quiet: bool, cancel: Cancel) -> Self {
         // Without a terminal it hides by itself.
         let target = if is_quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(plan.time.map(|time| time.as_secs()), target);
@@ -45,7 +38,7 @@ impl<'a> Watcher<'a> {
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         let begun = Instant::now();
         let (told, trouble) = (Mutex::new(begun), Mutex::new(None));
-        Self { corpus, findings, is_quiet, bar, begun, told, cancel, trouble }
+        Self { findings, is_quiet, bar, begun, told, cancel, trouble }
     }
 
     /// Takes the bar away.
@@ -57,9 +50,9 @@ impl<'a> Watcher<'a> {
         self.trouble.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
 
-    fn keep(&self, folder: &Folder, kind: &str, payload: &[u8]) -> Option<PathBuf> {
-        let kept = folder.keep(kind, payload);
-        let kept = kept.with_context(|| format!("failed to write a payload into {}", folder.path().display()));
+    fn keep(&self, finding: &Finding) -> Option<PathBuf> {
+        let kept = self.findings.keep(finding.flaw.as_str(), &finding.payload);
+        let kept = kept.with_context(|| format!("failed to write a payload into {}", self.findings.path().display()));
         match kept {
             Ok(path) => Some(path),
             Err(error) => {
@@ -89,14 +82,8 @@ impl Listener for Watcher<'_> {
         ));
     }
 
-    fn kept(&self, payload: &[u8]) {
-        if let Some(corpus) = self.corpus {
-            self.keep(corpus, "", payload);
-        }
-    }
-
     fn found(&self, finding: &Finding) {
-        let file = self.keep(self.findings, finding.flaw.as_str(), &finding.payload);
+        let file = self.keep(finding);
         if self.is_quiet {
             return;
         }
