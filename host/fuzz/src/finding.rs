@@ -42,8 +42,10 @@ pub struct Tally {
     pub findings: usize,
     /// The one that took the most memory.
     pub peak_memory: Notable,
-    /// The one that took the most fuel.
+    /// The one that took the most time; of one that ran into its limit nobody knows how much it would have taken.
     pub slowest: Notable,
+    /// Whether that one ran into the limit of its time.
+    is_endless: bool,
 }
 
 impl Tally {
@@ -54,8 +56,29 @@ impl Tally {
         if usage.peak_memory_bytes > self.peak_memory.usage.peak_memory_bytes {
             self.peak_memory = Notable { payload: payload.to_vec(), usage: *usage };
         }
-        if usage.fuel > self.slowest.usage.fuel {
+        let is_endless = kind == OutcomeKind::TimedOut;
+        if (is_endless, usage.wall_us) > (self.is_endless, self.slowest.usage.wall_us) {
             self.slowest = Notable { payload: payload.to_vec(), usage: *usage };
+            self.is_endless = is_endless;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slowest_took_the_most_time_whatever_its_fuel_and_one_without_an_end_is_slower_still() {
+        let mut tally = Tally::default();
+        let mut count = |payload: &[u8], kind, wall_us, fuel| {
+            tally.count(payload, kind, &Usage { wall_us, fuel: Some(fuel), ..Usage::default() });
+            tally.slowest.payload.clone()
+        };
+        assert_eq!(count(b"busy", OutcomeKind::Succeeded, 10, 1_000), b"busy");
+        assert_eq!(count(b"idle", OutcomeKind::Failed, 1_000, 10), b"idle");
+        // The time an attempt gets becomes shorter once one ran out of it.
+        assert_eq!(count(b"endless", OutcomeKind::TimedOut, 100, 1), b"endless");
+        assert_eq!(count(b"long", OutcomeKind::Succeeded, 2_000, 2_000), b"endless");
     }
 }
