@@ -22,7 +22,7 @@ use crate::values::{self, Values};
 pub struct Plan {
     /// The most attempts; `None` for as many as there is time for.
     pub runs: Option<u64>,
-    /// The time to look for; `None` for as long as there are attempts left.
+    /// The time to look for; `None` for as long as there are attempts left. What was found earlier runs whatever it is.
     pub time: Option<Duration>,
     /// Threads that run attempts. With one, and `runs`, the same happens each time.
     pub jobs: usize,
@@ -86,6 +86,8 @@ pub struct Fuzzer<'a> {
     pub oracle: &'a Oracle,
     /// How long, and for what.
     pub plan: Plan,
+    /// Payloads that an earlier run found: the first to be run, each of them.
+    pub earlier: Vec<Vec<u8>>,
     /// Ends it, and the attempts that run.
     pub cancel: Cancel,
     /// Who hears of it.
@@ -97,7 +99,9 @@ struct State {
     corpus: Corpus,
     dictionary: Dictionary,
     session: Session,
-    /// Inputs that were given, and have not run yet; from the end.
+    /// Inputs that an earlier run found, and have not run yet; from the end.
+    earlier: Vec<Vec<u8>>,
+    /// Inputs that were given, likewise.
     waiting: Vec<Vec<u8>>,
     /// Where something is wrong, for each finding one.
     places: HashSet<String>,
@@ -120,7 +124,8 @@ const CHANGES: usize = 4;
 const LEAST: Duration = Duration::from_millis(100);
 
 impl Fuzzer<'_> {
-    /// Looks until time, attempts or patience are over. Every payload of `seeds` is run; further ones are made of them.
+    /// Looks until time, attempts or patience are over. The payloads of `seeds` are run, whatever number of attempts is
+    /// planned, and further ones are made of them.
     ///
     /// # Errors
     /// When the sandbox itself fails.
@@ -134,12 +139,12 @@ impl Fuzzer<'_> {
     /// When the sandbox itself fails.
     pub fn run_shaped(&self, seeds: Vec<Vec<u8>>, shape: &Shape<'_>) -> Result<Summary, SubjectError> {
         let begun = Instant::now();
-        let mut waiting: Vec<_> = seeds.into_iter().chain(FIRST.map(<[u8]>::to_vec)).collect();
-        waiting.reverse();
+        let waiting = seeds.into_iter().chain(FIRST.map(<[u8]>::to_vec)).rev().collect();
         let state = Mutex::new(State {
             corpus: Corpus::default(),
             dictionary: self.subject.words().clone(),
             session: Session::new().seed(self.plan.seed),
+            earlier: self.earlier.iter().rev().cloned().collect(),
             waiting,
             places: HashSet::new(),
             timeout: self.subject.timeout(),
@@ -184,15 +189,14 @@ impl Fuzzer<'_> {
     fn next(&self, state: &Mutex<State>, begun: Instant) -> Option<(Vec<u8>, Duration)> {
         let mut state = lock(state);
         let enough = self.plan.stop_at_first && !state.findings.is_empty();
-        let is_over = self.plan.runs.is_some_and(|runs| state.tally.runs >= runs)
-            || self.plan.time.is_some_and(|time| begun.elapsed() >= time);
         if state.failed.is_some() || enough || self.cancel.reason().is_some() {
             return None;
         }
-        if let Some(input) = state.waiting.pop() {
-            return Some((input, state.timeout));
-        }
-        (!is_over).then(|| (state.invent(self.plan.longest), state.timeout))
+        let is_late = self.plan.time.is_some_and(|time| begun.elapsed() >= time);
+        let given = state.earlier.pop().or_else(|| if is_late { None } else { state.waiting.pop() });
+        let is_over = is_late || self.plan.runs.is_some_and(|runs| state.tally.runs >= runs);
+        let input = given.or_else(|| (!is_over).then(|| state.invent(self.plan.longest)))?;
+        Some((input, state.timeout))
     }
 
     /// One attempt on one payload, and what follows of it.

@@ -267,8 +267,15 @@ impl Bench {
     #[track_caller]
     fn look(&self, shape: &crate::engine::Shape<'_>) -> Option<Found> {
         let plan = Plan { runs: self.plan.runs.or(self.plan.time.is_none().then_some(2_000)), ..self.plan.clone() };
-        let fuzzer =
-            Fuzzer { subject: &self.subject, oracle: &self.oracle, plan, cancel: Cancel::new(), listener: &() };
+        let fuzzer = Fuzzer {
+            subject: &self.subject,
+            oracle: &self.oracle,
+            plan,
+            // Those were looked at before, as payloads.
+            earlier: Vec::new(),
+            cancel: Cancel::new(),
+            listener: &(),
+        };
         let summary = fuzzer.run_shaped(self.seeds.clone(), shape).unwrap_or_else(|error| panic!("{error}"));
         summary.findings.into_iter().next().map(|finding| self.keep(finding))
     }

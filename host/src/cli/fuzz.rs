@@ -34,7 +34,7 @@ pub(super) struct Args {
     /// A folder of payloads to begin with; in the end, those that ended in a new way or got furthest are added to it
     #[arg(long, value_name = "DIR", env = "AFRESH_CORPUS")]
     corpus: Option<PathBuf>,
-    /// The folder for what is found; payloads found earlier are tried first
+    /// The folder for what is found; payloads found earlier are tried first, all of them, even with `--seconds 0`
     #[arg(long, value_name = "DIR", default_value = "fuzz-findings", env = "AFRESH_FINDINGS")]
     findings: PathBuf,
     /// How long to look
@@ -74,13 +74,15 @@ pub(super) fn run(session: &Session, args: &Args) -> anyhow::Result<ExitCode> {
 
     let (corpus, findings) = (args.corpus.as_ref().map(Folder::new), Folder::new(&args.findings));
     let max = usize::try_from(session.config.max_payload.as_u64()).unwrap_or(usize::MAX);
-    let (mut seeds, mut skipped) = (Vec::new(), 0);
-    for folder in [Some(&findings), corpus.as_ref()].into_iter().flatten() {
+    let mut skipped = 0;
+    let mut read = |folder: &Folder| {
         let payloads =
             folder.read(max).with_context(|| format!("failed to read the payloads in {}", folder.path().display()))?;
         skipped += payloads.skipped;
-        seeds.extend(payloads.read.into_iter().map(|(_, payload)| payload));
-    }
+        anyhow::Ok(payloads.read.into_iter().map(|(_, payload)| payload).collect::<Vec<_>>())
+    };
+    let earlier = read(&findings)?;
+    let seeds = corpus.as_ref().map_or(Ok(Vec::new()), read)?;
     if skipped > 0 && !session.common.quiet {
         eprintln!(
             "{skipped} files are left out: too many, more than 64 MiB in one folder, or longer than `max_payload` ({})",
@@ -90,7 +92,7 @@ pub(super) fn run(session: &Session, args: &Args) -> anyhow::Result<ExitCode> {
 
     let jobs = args.jobs.map(usize::from);
     let jobs = jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    let longest = seeds.iter().map(|seed| seed.len() * 2).max().unwrap_or(0);
+    let longest = earlier.iter().chain(&seeds).map(|seed| seed.len() * 2).max().unwrap_or(0);
     let plan = Plan {
         runs: None,
         time: Some(Duration::from_secs(args.seconds)),
@@ -108,11 +110,18 @@ pub(super) fn run(session: &Session, args: &Args) -> anyhow::Result<ExitCode> {
     cancel_on_interrupt(cancel.clone())?;
     let is_quiet = session.common.quiet || session.output.is_json();
     let watcher = watcher::Watcher::new(&plan, &findings, is_quiet, cancel.clone());
-    let fuzzer = Fuzzer { subject: &subject, oracle: &oracle, plan: plan.clone(), cancel, listener: &watcher };
+    let fuzzer = Fuzzer {
+        subject: &subject,
+        oracle: &oracle,
+        plan: plan.clone(),
+        earlier: earlier.clone(),
+        cancel,
+        listener: &watcher,
+    };
     let summary = fuzzer.run(seeds.clone()).context("failed to run an attempt")?;
     watcher.finish()?;
     if let Some(corpus) = &corpus {
-        add(corpus, &seeds, &summary.corpus)?;
+        add(corpus, &earlier, &seeds, &summary.corpus)?;
     }
 
     let page =
@@ -126,9 +135,9 @@ pub(super) fn run(session: &Session, args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Adds what is worth beginning with to the corpus, unless it came from a folder. Not before the end: most of what is new
 /// at some time gives way to something that gets further, and would stay in the folder for ever.
-fn add(corpus: &Folder, seeds: &[Vec<u8>], kept: &[Vec<u8>]) -> anyhow::Result<()> {
-    let seeds: HashSet<_> = seeds.iter().collect();
-    for payload in kept.iter().filter(|payload| !seeds.contains(payload)) {
+fn add(corpus: &Folder, earlier: &[Vec<u8>], seeds: &[Vec<u8>], kept: &[Vec<u8>]) -> anyhow::Result<()> {
+    let known: HashSet<_> = earlier.iter().chain(seeds).collect();
+    for payload in kept.iter().filter(|payload| !known.contains(payload)) {
         let written = corpus.keep("", payload);
         written.with_context(|| format!("failed to write a payload into {}", corpus.path().display()))?;
     }

@@ -15,7 +15,11 @@ fn subject(name: &str, jobs: usize) -> Subject {
 
 fn fuzz(name: &str, plan: Plan) -> Summary {
     let (subject, oracle) = (subject(name, plan.jobs), Oracle::default());
-    Fuzzer { subject: &subject, oracle: &oracle, plan, cancel: Cancel::new(), listener: &() }.run(Vec::new()).unwrap()
+    fuzzer(&subject, &oracle, plan).run(Vec::new()).unwrap()
+}
+
+fn fuzzer<'a>(subject: &'a Subject, oracle: &'a Oracle, plan: Plan) -> Fuzzer<'a> {
+    Fuzzer { subject, oracle, plan, earlier: Vec::new(), cancel: Cancel::new(), listener: &() }
 }
 
 /// As many attempts as it takes, which is few enough on any machine.
@@ -113,10 +117,20 @@ fn a_listener_hears_everything_and_a_run_that_is_cancelled_still_comes_to_a_summ
     let (subject, oracle, cancel) = (subject("utf8", 1), Oracle::default(), Cancel::new());
     let listener = Impatient { cancel: cancel.clone(), found: Mutex::new(Vec::new()) };
     let plan = Plan { runs: None, ..Plan::default() };
-    let fuzzer = Fuzzer { subject: &subject, oracle: &oracle, plan, cancel, listener: &listener };
+    let fuzzer = Fuzzer { cancel, listener: &listener, ..fuzzer(&subject, &oracle, plan) };
     let summary = fuzzer.run(vec![b"seed \xff".to_vec()]).unwrap();
     assert_eq!(summary.tally.runs, 100);
     assert_eq!(summary.findings, *listener.found.lock().unwrap());
     assert_found(&summary, Flaw::Panicked, b"\xff");
     assert!(summary.tally.kept > 0 && summary.corpus.len() == summary.tally.kept, "{summary:?}");
+}
+
+#[test]
+fn without_time_only_what_was_found_earlier_is_run() {
+    let (subject, oracle) = (subject("utf8", 1), Oracle::default());
+    let plan = Plan { runs: None, time: Some(Duration::ZERO), ..Plan::default() };
+    let fuzzer = Fuzzer { earlier: vec![b"\xfe".to_vec()], ..fuzzer(&subject, &oracle, plan) };
+    let summary = fuzzer.run(vec![b"\xff".to_vec()]).unwrap();
+    assert_found(&summary, Flaw::Panicked, b"\xfe");
+    assert_eq!((summary.tally.runs, summary.findings.len()), (1, 1), "{summary:?}");
 }
