@@ -113,7 +113,7 @@ fn a_task_that_only_fails_is_within_its_rights_and_its_text_reaches_no_terminal(
     let dir = folder(TRAP);
     fuzz(dir.path(), &["--seconds", "1", "--allow", "trapped,non_deterministic"], 0);
     let (out, _) = fuzz(dir.path(), &["--seconds", "1", "--allow", "trapped", "--memory", "1KiB"], 1);
-    assert!(out.starts_with("out_of_memory: "), "{out}");
+    assert!(out.starts_with("out_of_memory: ") && out.contains(" --memory=1024\n"), "{out}");
 }
 
 /// `examples/shout-c`, which has no crate that could have a test of its own.

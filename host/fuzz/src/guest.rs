@@ -8,6 +8,7 @@ use afresh_sandbox::{Cancel, Limits};
 use anyhow::{Context as _, ensure};
 use bytesize::ByteSize;
 
+use crate::again::Again;
 use crate::build::Module;
 use crate::engine::{Fuzzer, Plan};
 use crate::finding::Finding;
@@ -198,8 +199,8 @@ impl Guest {
 
 /// A guest that is ready to be run.
 pub(crate) struct Bench {
-    module: PathBuf,
     subject: Subject,
+    again: Again,
     oracle: Oracle,
     pub(crate) plan: Plan,
     seeds: Vec<Vec<u8>>,
@@ -245,8 +246,16 @@ impl Bench {
         plan.seed = variable(SEED)?.unwrap_or(plan.seed);
         plan.time = variable(SECONDS)?.map(Duration::from_secs).or(guest.time);
         plan.runs = if plan.time.is_some() { None } else { guest.runs };
+        let again = Again {
+            module: module.path,
+            task: task.clone(),
+            memory: guest.memory.map(|size| size.as_u64()),
+            timeout: guest.timeout,
+            fuel: guest.fuel,
+            config: None,
+        };
         let subject = Subject::new(&module.wasm, task, limits, 1)?;
-        Ok(Self { module: module.path, subject, oracle: guest.oracle, plan, seeds, findings, before })
+        Ok(Self { subject, again, oracle: guest.oracle, plan, seeds, findings, before })
     }
 
     /// Runs what was found before.
@@ -316,15 +325,20 @@ impl Bench {
             true => "an earlier run found it and kept it in",
             false => "it is kept, and the next run begins with it, in",
         };
+        let again = match flaw {
+            Flaw::NonDeterministic => "to see it, run this twice and compare",
+            Flaw::Unexpected => "to see how it ends, where this test expects something else",
+            _ => "to see it again",
+        };
         format!(
             "the task `{task}` is not fit for every payload: {flaw}\n\n  payload  {} ({} bytes{from})\n  {flaw}: {}\n\n\
-             {kept} {file}\nto see it again: afresh run {module} {task} @{file}\n\
+             {kept} {file}\n{again}: {command}\n\
              (seed {seed}; {SEED} and {SECONDS} choose another, and how long to look)",
             show::payload(payload),
             payload.len(),
             show::text(message),
             file = file.display(),
-            module = self.module.display(),
+            command = self.again.command(file),
             seed = self.plan.seed,
         )
     }

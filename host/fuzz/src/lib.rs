@@ -44,7 +44,7 @@
 //! * [`subject`]: a task that is run on payloads
 //! * [`oracle`]: what is wrong with an outcome
 //! * [`engine`]: the loop; [`finding`]: what it found
-//! * [`folder`]: payloads in files
+//! * [`folder`]: payloads in files; [`again`]: the command that runs one again
 //!
 //! How it works, in the order of one round:
 //! * `corpus`: the payloads worth changing; *how much fuel* a payload made the guest use, and what it said, tells whether
@@ -54,6 +54,7 @@
 //! * `minimise`: the smallest payload that does the same
 //! * `show`: payloads and guest text for people
 
+pub mod again;
 mod build;
 mod bytes;
 mod corpus;
@@ -71,6 +72,7 @@ pub mod subject;
 mod values;
 
 pub use afresh_protocol::{ErrorRecord, Outcome, OutcomeKind};
+pub use again::Again;
 pub use engine::{Fuzzer, Listener, Plan, Summary};
 pub use finding::{Finding, Notable, Tally};
 pub use folder::Folder;

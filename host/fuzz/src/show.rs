@@ -32,6 +32,15 @@ pub(crate) fn text(text: &str) -> String {
     })
 }
 
+/// Text as one word of a shell's command line.
+pub(crate) fn word(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-.:@/+,".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", text(word).replace('\'', r"'\''")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use afresh_fuzz::{Flaw, Folder, Fuzzer, Oracle, Plan, Subject};
+use afresh_fuzz::{Again, Flaw, Folder, Fuzzer, Oracle, Plan, Subject};
 use afresh_sandbox::{Cancel, Limits, TaskPolicy};
 use anyhow::Context as _;
 use bytesize::ByteSize;
@@ -124,11 +124,18 @@ pub(super) fn run(session: &Session, args: &Args) -> anyhow::Result<ExitCode> {
         add(corpus, &earlier, &seeds, &summary.corpus)?;
     }
 
-    let page =
-        page::Page::of(&args.module, &file.info.digest, subject.task(), plan.seed, &summary, |flaw, payload| {
-            // It is there already: this answers where.
-            findings.keep(flaw.as_str(), payload).context("failed to write what was found")
-        })?;
+    let again = Again {
+        module: args.module.clone(),
+        task: subject.task().to_owned(),
+        memory: args.memory.map(|memory| memory.as_u64()),
+        timeout: args.timeout,
+        fuel: args.fuel,
+        config: session.common.config.clone(),
+    };
+    let page = page::Page::of(&again, &file.info.digest, plan.seed, &summary, |flaw, payload| {
+        // It is there already: this answers where.
+        findings.keep(flaw.as_str(), payload).context("failed to write what was found")
+    })?;
     session.output.value(&page, page::Page::for_people)?;
     Ok(if summary.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

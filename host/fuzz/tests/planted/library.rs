@@ -57,8 +57,10 @@ fn seeds_limits_and_expectations_are_the_tests_own() {
     let message = told(|| Guest::module(&path).seeds_in("seeds").runs(10).expect("no needle", no_needle).bytes());
     assert!(message.contains("unexpected: expected no needle, but it succeeded"), "{message}");
     assert!(message.contains("payload  needle (6 bytes, made of 20)"), "{message}");
+    assert!(message.contains("\nto see how it ends, where this test expects something else: afresh run "), "{message}");
     std::fs::remove_dir_all(dir.path().join("fuzz")).unwrap();
-    assert!(told(|| Guest::module(&path).memory("1MiB").bytes()).contains("out_of_memory"));
+    let message = told(|| Guest::module(&path).memory("1MiB").timeout("2s").bytes());
+    assert!(message.contains("out_of_memory") && message.contains(" --memory=1048576 --timeout=2s\n"), "{message}");
     std::fs::remove_dir_all(dir.path().join("fuzz")).unwrap();
     let (_dir, path) = module("json");
     assert!(told(|| Guest::module(&path).fuel(10).bytes()).contains("out_of_fuel"));

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use afresh_fuzz::{Flaw, Notable, Summary};
+use afresh_fuzz::{Again, Flaw, Notable, Summary};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytesize::ByteSize;
 use serde::Serialize;
 
 use crate::cli::page::cell;
-use crate::cli::scope::quoted;
 
 /// Bytes of the longest payload that the report itself shows.
 const SHOWN: usize = 4096;
@@ -58,7 +57,7 @@ struct Found {
     /// Bytes of the payload before it was made smaller.
     found_bytes: usize,
     file: PathBuf,
-    /// The command that shows it again.
+    /// The command that shows it again; where two attempts differ, it takes two.
     again: String,
 }
 
@@ -68,17 +67,12 @@ impl Page {
     /// # Errors
     /// Those of `file`.
     pub(super) fn of(
-        module: &Path,
+        again: &Again,
         digest: &str,
-        task: &str,
         seed: u64,
         summary: &Summary,
         file: impl Fn(Flaw, &[u8]) -> anyhow::Result<PathBuf>,
     ) -> anyhow::Result<Self> {
-        let again = |file: &Path| {
-            let file = quoted(&format!("@{}", file.display()));
-            format!("afresh run {} {} {file}", quoted(&module.display().to_string()), quoted(task))
-        };
         let findings = summary.findings.iter().map(|finding| {
             let file = file(finding.flaw, &finding.payload)?;
             Ok(Found {
@@ -86,14 +80,14 @@ impl Page {
                 message: finding.message.clone(),
                 payload_bytes: finding.payload.len(),
                 found_bytes: finding.found_bytes,
-                again: again(&file),
+                again: again.command(&file),
                 file,
             })
         });
         let (seconds, tally) = (summary.took.as_secs_f64(), &summary.tally);
         Ok(Self {
             module: digest.to_owned(),
-            task: task.to_owned(),
+            task: again.task.clone(),
             seed,
             seconds,
             runs: tally.runs,
@@ -116,7 +110,9 @@ impl Page {
             };
             let _ = writeln!(page, "{}: {}", found.kind, cell(&found.message));
             let _ = writeln!(page, "  {} ({} bytes{from})", found.file.display(), found.payload_bytes);
-            let _ = writeln!(page, "  {}\n", found.again);
+            // One attempt alone shows nothing of a difference between two.
+            let how = if found.kind == Flaw::NonDeterministic.as_str() { "twice, and compare: " } else { "" };
+            let _ = writeln!(page, "  {how}{}\n", found.again);
         }
         let outcomes: Vec<_> = self.outcomes.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
         let _ = writeln!(
