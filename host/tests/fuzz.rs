@@ -16,14 +16,22 @@ const TRAP: &str = r#"(module
     (if (i32.load8_u (i32.const 0)) (then (drop (memory.grow (i32.const 1)))))
     (if (i32.eq (i32.load8_u (i32.const 1)) (i32.const 7)) (then (unreachable)))))"#;
 
-/// Fails with a text that no terminal should see, and never in another way.
-const FAIL: &str = r#"(module
+/// Ends with this verdict, and with a text that no terminal should see; never in another way.
+fn ends(verdict: u32) -> String {
+    format!(
+        r#"(module
   (import "afresh_v1" "error_write" (func $error (param i32 i32)))
   (import "afresh_v1" "verdict" (func $verdict (param i32 i64)))
   (memory (export "memory") 1)
   (data (i32.const 16) "\1b[31m")
   (func (export "_start")
-    (call $error (i32.const 16) (i32.const 5)) (call $verdict (i32.const 1) (i64.const -1))))"#;
+    (call $error (i32.const 16) (i32.const 5)) (call $verdict (i32.const {verdict}) (i64.const -1))))"#
+    )
+}
+
+/// Verdicts of a guest.
+const FAILED: u32 = 1;
+const PANICKED: u32 = 4;
 
 /// A folder with this guest in `guest.wasm`.
 fn folder(guest: &str) -> TempDir {
@@ -103,17 +111,27 @@ fn a_program_gets_the_same_as_json() {
 }
 
 #[test]
-fn a_task_that_only_fails_is_within_its_rights_and_its_text_reaches_no_terminal() {
-    let dir = folder(FAIL);
-    let (out, err) = fuzz(dir.path(), &["--seconds", "1"], 0);
+fn a_task_that_only_fails_is_within_its_rights() {
+    let dir = folder(&ends(FAILED));
+    let (out, _) = fuzz(dir.path(), &["--seconds", "1"], 0);
     assert!(out.contains("failed ") && out.ends_with("nothing is wrong with what was tried\n"), "{out}");
-    assert!(!(out + &err).contains('\u{1b}'));
     assert!(!dir.path().join("fuzz-findings").exists());
     // Nor is what its author allows a finding, or what the flags make of a limit not one.
     let dir = folder(TRAP);
     fuzz(dir.path(), &["--seconds", "1", "--allow", "trapped,non_deterministic"], 0);
     let (out, _) = fuzz(dir.path(), &["--seconds", "1", "--allow", "trapped", "--memory", "1KiB"], 1);
     assert!(out.starts_with("out_of_memory: ") && out.contains(" --memory=1024\n"), "{out}");
+}
+
+#[test]
+fn a_guests_text_reaches_no_terminal() {
+    let dir = folder(&ends(PANICKED));
+    let (out, err) = fuzz(dir.path(), &["--seconds", "1"], 1);
+    assert!(!(out.clone() + &err).contains('\u{1b}'), "{out}{err}");
+    assert!(
+        out.starts_with("panicked: \\u{1b}[31m\n") && err.starts_with("found panicked: \\u{1b}[31m ("),
+        "{out}{err}"
+    );
 }
 
 /// `examples/shout-c`, which has no crate that could have a test of its own.
