@@ -111,16 +111,26 @@ fn a_program_gets_the_same_as_json() {
 }
 
 #[test]
-fn a_task_that_only_fails_is_within_its_rights() {
+fn a_task_that_only_fails_is_within_its_rights_and_it_is_said_that_nothing_got_through() {
     let dir = folder(&ends(FAILED));
     let (out, _) = fuzz(dir.path(), &["--seconds", "1"], 0);
     assert!(out.contains("failed ") && out.ends_with("nothing is wrong with what was tried\n"), "{out}");
+    assert!(out.contains("\nnote: no payload got through: ") && !out.contains("granted"), "{out}");
     assert!(!dir.path().join("fuzz-findings").exists());
     // Nor is what its author allows a finding, or what the flags make of a limit not one.
     let dir = folder(TRAP);
     fuzz(dir.path(), &["--seconds", "1", "--allow", "trapped,non_deterministic"], 0);
     let (out, _) = fuzz(dir.path(), &["--seconds", "1", "--allow", "trapped", "--memory", "1KiB"], 1);
     assert!(out.starts_with("out_of_memory: ") && out.contains(" --memory=1024\n"), "{out}");
+}
+
+#[test]
+fn a_task_that_would_be_granted_something_is_said_to_go_without() {
+    let dir = folder(TRAP);
+    std::fs::write(dir.path().join("afresh.toml"), "[tasks.guest]\nenv = { TZ = \"UTC\" }\n").unwrap();
+    let (out, _) = fuzz(dir.path(), &["--seconds", "1", "--allow", "trapped"], 0);
+    assert!(out.contains("\nnote: a task is granted nothing while it is fuzzed, so this one, with env TZ, "), "{out}");
+    assert!(!out.contains("got through"), "{out}");
 }
 
 #[test]

@@ -34,6 +34,9 @@ pub fn guest(dir: impl Into<PathBuf>) -> Guest {
 
 /// A guest to be fuzzed, and how. Nothing happens before one of [`Guest::bytes`], `json`, `payloads` or `arbitrary`.
 ///
+/// It is granted nothing: a task that needs a folder, a secret or to enqueue may only ever fail here, which is no finding.
+/// [`Guest::expect`] tells whether payloads get through.
+///
 /// Those run the same way each time. `AFRESH_FUZZ_SEED=N` lets chance begin elsewhere, and `AFRESH_FUZZ_SECONDS=N` looks for
 /// so long instead of for so many attempts. A payload that is found is kept in a file, and the next run begins with it.
 #[must_use = "nothing is run before `bytes`, `json`, `payloads` or `arbitrary`"]

@@ -13,6 +13,7 @@ use bytesize::ByteSize;
 use super::module_file::ModuleFile;
 use super::run::cancel_on_interrupt;
 use super::{Session, Usage};
+use crate::grants::listing::Comparison;
 use crate::terms::Terms;
 
 mod page;
@@ -21,9 +22,10 @@ mod watcher;
 /// Look for payloads that make a task trap, panic, run into a limit, or answer twice in two ways
 ///
 /// Runs the task on one payload after another, without a queue, under the limits that a worker with this configuration
-/// would set. Payloads are changed as bytes and as JSON, with the words of the module; one that makes the task do
-/// something new is changed further. What is found is made as small as it goes and written to a file. Ctrl-C ends it, and
-/// there is still a report. Exit code 1 means that something was found.
+/// would set. It is granted nothing, though: a task that needs a folder, a secret or to enqueue may only ever fail.
+/// Payloads are changed as bytes and as JSON, with the words of the module; one that makes the task do something new is
+/// changed further. What is found is made as small as it goes and written to a file. Ctrl-C ends it, and there is still a
+/// report. Exit code 1 means that something was found.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
     /// The task module
@@ -70,6 +72,7 @@ pub(super) fn run(session: &Session, args: &Args) -> anyhow::Result<ExitCode> {
     let task = choose(&file.tasks(), args.task.as_deref())?.to_owned();
     let policy = file.info.tasks.iter().find(|policy| policy.task == task).cloned();
     let policy = policy.unwrap_or_else(|| TaskPolicy { task: task.clone(), ..TaskPolicy::default() });
+    let wishes = Comparison::of(&policy, session.config.granted(&task, &args.module));
     let limits = limits(Terms::of(&policy, &Default::default(), &session.config).limits, args);
 
     let (corpus, findings) = (args.corpus.as_ref().map(Folder::new), Folder::new(&args.findings));
@@ -132,7 +135,7 @@ pub(super) fn run(session: &Session, args: &Args) -> anyhow::Result<ExitCode> {
         fuel: args.fuel,
         config: session.common.config.clone(),
     };
-    let page = page::Page::of(&again, &file.info.digest, plan.seed, &summary, |flaw, payload| {
+    let page = page::Page::of(&again, &file.info.digest, plan.seed, &wishes, &summary, |flaw, payload| {
         // It is there already: this answers where.
         findings.keep(flaw.as_str(), payload).context("failed to write what was found")
     })?;

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use afresh_fuzz::{Again, Flaw, Notable, Summary};
+use afresh_fuzz::{Again, Flaw, Notable, OutcomeKind, Summary, Tally};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytesize::ByteSize;
 use serde::Serialize;
 
 use crate::cli::page::cell;
+use crate::grants::listing::Comparison;
 
 /// Bytes of the longest payload that the report itself shows.
 const SHOWN: usize = 4096;
@@ -31,6 +32,8 @@ pub(super) struct Page {
     kept: usize,
     peak_memory: Record,
     slowest: Record,
+    /// What a person should know of what these numbers are worth.
+    notes: Vec<String>,
     findings: Vec<Found>,
 }
 
@@ -70,6 +73,7 @@ impl Page {
         again: &Again,
         digest: &str,
         seed: u64,
+        wishes: &Comparison,
         summary: &Summary,
         file: impl Fn(Flaw, &[u8]) -> anyhow::Result<PathBuf>,
     ) -> anyhow::Result<Self> {
@@ -96,6 +100,7 @@ impl Page {
             kept: tally.kept,
             peak_memory: Record::of(&tally.peak_memory),
             slowest: Record::of(&tally.slowest),
+            notes: [without_grants(wishes), nothing_got_through(tally)].into_iter().flatten().collect(),
             findings: findings.collect::<anyhow::Result<_>>()?,
         })
     }
@@ -130,6 +135,9 @@ impl Page {
         let fuel = self.slowest.fuel.unwrap_or(0);
         let ms = self.slowest.wall_us as f64 / 1000.0;
         let _ = writeln!(page, "slowest      {ms:.1} ms (fuel {fuel}), on {}", self.slowest.shown());
+        for note in &self.notes {
+            let _ = writeln!(page, "note: {note}");
+        }
         let _ = match self.findings.len() {
             0 => write!(page, "nothing is wrong with what was tried"),
             1 => write!(page, "1 finding"),
@@ -137,6 +145,28 @@ impl Page {
         };
         page
     }
+}
+
+/// A note where a task asks to be granted something, or is.
+fn without_grants(wishes: &Comparison) -> Option<String> {
+    let items: Vec<_> = wishes.items.iter().map(|item| format!("{} {}", item.kind, cell(&item.name))).collect();
+    (!items.is_empty()).then(|| {
+        format!(
+            "a task is granted nothing while it is fuzzed, so this one, with {}, may only ever have failed",
+            items.join(", ")
+        )
+    })
+}
+
+/// A note where no attempt got past the failures that are a task's right.
+fn nothing_got_through(tally: &Tally) -> Option<String> {
+    let rights = [OutcomeKind::Failed, OutcomeKind::Rejected].map(OutcomeKind::as_str);
+    let is_all = tally.runs > 0 && tally.outcomes.keys().all(|kind| rights.contains(kind));
+    is_all.then(|| {
+        "no payload got through: every attempt failed or was rejected; give it payloads that it takes, in a folder, \
+         with --corpus"
+            .to_owned()
+    })
 }
 
 impl Record {
