@@ -126,7 +126,8 @@ impl Guest {
         self
     }
 
-    /// Payloads to begin with: the better they are, the further it gets.
+    /// Payloads to begin with: the better they are, the further [`Guest::bytes`] gets. The other ways to make payloads run
+    /// them first, and make nothing of them.
     pub fn seeds<P: Into<Vec<u8>>>(mut self, payloads: impl IntoIterator<Item = P>) -> Self {
         self.seeds.extend(payloads.into_iter().map(Into::into));
         self
@@ -170,7 +171,7 @@ impl Guest {
     #[track_caller]
     pub fn bytes(self) {
         let bench = self.prepare();
-        bench.report(bench.look(&|input| Some(input.to_vec())));
+        bench.report(bench.look(bench.seeds.clone(), &|input| Some(input.to_vec())));
     }
 
     /// Runs the task on the JSON of values of its own input type, made by [`arbitrary::Arbitrary`] out of bytes that change
@@ -184,8 +185,8 @@ impl Guest {
     where
         T: for<'a> arbitrary::Arbitrary<'a> + serde::Serialize,
     {
-        let bench = self.prepare();
-        bench.report(bench.look(&|input| {
+        let bench = self.prepare_typed();
+        bench.report(bench.look(Vec::new(), &|input| {
             let value = T::arbitrary_take_rest(arbitrary::Unstructured::new(input)).ok()?;
             serde_json::to_vec(&value).ok()
         }));
@@ -196,6 +197,15 @@ impl Guest {
     pub(crate) fn prepare(self) -> Bench {
         let bench = Bench::new(self).unwrap_or_else(|error| panic!("nothing was fuzzed: {error:#}"));
         bench.report(bench.look_again());
+        bench
+    }
+
+    /// As `prepare`, for payloads that are not made of the seeds: those are run as they are.
+    #[cfg(any(feature = "proptest", feature = "arbitrary"))]
+    #[track_caller]
+    pub(crate) fn prepare_typed(self) -> Bench {
+        let bench = self.prepare();
+        bench.report(bench.look_at_seeds());
         bench
     }
 }
@@ -264,20 +274,27 @@ impl Bench {
     /// Runs what was found before.
     fn look_again(&self) -> Option<Found> {
         self.before.iter().find_map(|(file, payload)| {
-            let judgement = self.judge(payload)?;
-            let finding = Finding {
-                flaw: judgement.flaw,
-                message: judgement.message,
-                payload: payload.clone(),
-                found_bytes: payload.len(),
-            };
+            let finding = self.look_at(payload)?;
             Some(Found { finding, file: file.clone(), is_old: true })
         })
     }
 
-    /// Lets the engine look.
+    /// Runs the seeds as they are.
+    #[cfg(any(feature = "proptest", feature = "arbitrary"))]
     #[track_caller]
-    fn look(&self, shape: &crate::engine::Shape<'_>) -> Option<Found> {
+    fn look_at_seeds(&self) -> Option<Found> {
+        self.seeds.iter().find_map(|payload| self.look_at(payload)).map(|finding| self.keep(finding))
+    }
+
+    /// Runs a payload as it is.
+    fn look_at(&self, payload: &[u8]) -> Option<Finding> {
+        let Judgement { flaw, message, .. } = self.judge(payload)?;
+        Some(Finding { flaw, message, payload: payload.to_vec(), found_bytes: payload.len() })
+    }
+
+    /// Lets the engine look, beginning with these inputs.
+    #[track_caller]
+    fn look(&self, inputs: Vec<Vec<u8>>, shape: &crate::engine::Shape<'_>) -> Option<Found> {
         let plan = Plan { runs: self.plan.runs.or(self.plan.time.is_none().then_some(2_000)), ..self.plan.clone() };
         let fuzzer = Fuzzer {
             subject: &self.subject,
@@ -288,7 +305,7 @@ impl Bench {
             cancel: Cancel::new(),
             listener: &(),
         };
-        let summary = fuzzer.run_shaped(self.seeds.clone(), shape).unwrap_or_else(|error| panic!("{error}"));
+        let summary = fuzzer.run_shaped(inputs, shape).unwrap_or_else(|error| panic!("{error}"));
         summary.findings.into_iter().next().map(|finding| self.keep(finding))
     }
 

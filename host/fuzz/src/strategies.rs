@@ -29,7 +29,7 @@ impl Guest {
         S: Strategy,
         S::Value: Serialize,
     {
-        let bench = self.prepare();
+        let bench = self.prepare_typed();
         bench.report(look(&bench, &strategy, |value| serde_json::to_vec(&value).expect("a value that becomes JSON")));
     }
 
@@ -43,7 +43,7 @@ impl Guest {
         S: Strategy,
         S::Value: Into<Vec<u8>>,
     {
-        let bench = self.prepare();
+        let bench = self.prepare_typed();
         bench.report(look(&bench, &strategy, Into::into));
     }
 }

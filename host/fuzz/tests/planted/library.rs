@@ -117,6 +117,18 @@ fn a_run_with_a_time_goes_on_to_values_that_it_has_not_tried() {
     assert!(message.contains("expected few values, but it succeeded"), "{message}");
 }
 
+#[test]
+fn seeds_are_payloads_however_the_others_are_made() {
+    let (dir, path) = module("utf8");
+    let wrong = || Guest::module(&path).seeds([b"a seed \xff"]).runs(0);
+    let ways: [&dyn Fn(); 3] =
+        [&|| wrong().json(any::<u8>()), &|| wrong().payloads("[a-z]"), &|| wrong().arbitrary::<u8>()];
+    for way in ways {
+        assert!(told(way).contains("hex 61 20 73 65 65 64 20 ff (8 bytes)"), "{}", told(way));
+        std::fs::remove_dir_all(dir.path().join("fuzz")).unwrap();
+    }
+}
+
 #[cfg(feature = "arbitrary")]
 #[test]
 fn values_of_a_type_are_made_of_bytes_that_change() {
