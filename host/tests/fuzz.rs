@@ -166,8 +166,16 @@ fn what_was_called_wrongly_is_said_in_a_sentence() {
         (["other"].as_slice(), 2, "`other` is not a task of this module; its tasks are: guest"),
         (&["--allow", "succeeded"], 2, "`succeeded` is nothing that can be found"),
         (&["--jobs", "0"], 2, "--jobs"),
-        (&["--corpus", "guest.wasm", "--seconds", "1"], 1, "failed to read the payloads in guest.wasm: "),
-        (&["--findings", "guest.wasm/x", "--seconds", "5"], 1, "guest.wasm/x"),
+        (
+            &["--corpus", "guest.wasm", "--seconds", "9999"],
+            1,
+            "failed to write into guest.wasm; choose another folder: ",
+        ),
+        (
+            &["--findings", "guest.wasm/x", "--seconds", "9999"],
+            1,
+            "failed to write into guest.wasm/x; choose another folder: ",
+        ),
     ] {
         let (_, err) = fuzz(dir.path(), arguments, code);
         assert!(err.contains(words), "{arguments:?}: {err}");
