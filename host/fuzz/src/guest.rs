@@ -174,24 +174,6 @@ impl Guest {
         bench.report(bench.look(bench.seeds.clone(), &|input| Some(input.to_vec())));
     }
 
-    /// Runs the task on the JSON of values of its own input type, made by [`arbitrary::Arbitrary`] out of bytes that change
-    /// as in [`Guest::bytes`].
-    ///
-    /// # Panics
-    /// As [`Guest::bytes`] does.
-    #[cfg(feature = "arbitrary")]
-    #[track_caller]
-    pub fn arbitrary<T>(self)
-    where
-        T: for<'a> arbitrary::Arbitrary<'a> + serde::Serialize,
-    {
-        let bench = self.prepare_typed();
-        bench.report(bench.look(Vec::new(), &|input| {
-            let value = T::arbitrary_take_rest(arbitrary::Unstructured::new(input)).ok()?;
-            serde_json::to_vec(&value).ok()
-        }));
-    }
-
     /// Builds and compiles, and runs what was found before.
     #[track_caller]
     pub(crate) fn prepare(self) -> Bench {
@@ -294,7 +276,7 @@ impl Bench {
 
     /// Lets the engine look, beginning with these inputs.
     #[track_caller]
-    fn look(&self, inputs: Vec<Vec<u8>>, shape: &crate::engine::Shape<'_>) -> Option<Found> {
+    pub(crate) fn look(&self, inputs: Vec<Vec<u8>>, shape: &crate::engine::Shape<'_>) -> Option<Found> {
         let plan = Plan { runs: self.plan.runs.or(self.plan.time.is_none().then_some(2_000)), ..self.plan.clone() };
         let fuzzer = Fuzzer {
             subject: &self.subject,

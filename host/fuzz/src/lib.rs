@@ -69,6 +69,8 @@ mod show;
 #[cfg(feature = "proptest")]
 mod strategies;
 pub mod subject;
+#[cfg(feature = "arbitrary")]
+mod types;
 mod values;
 
 pub use afresh_protocol::{ErrorRecord, Outcome, OutcomeKind};

@@ -117,6 +117,7 @@ fn a_run_with_a_time_goes_on_to_values_that_it_has_not_tried() {
     assert!(message.contains("expected few values, but it succeeded"), "{message}");
 }
 
+#[cfg(feature = "arbitrary")]
 #[test]
 fn seeds_are_payloads_however_the_others_are_made() {
     let (dir, path) = module("utf8");
@@ -145,4 +146,22 @@ fn values_of_a_type_are_made_of_bytes_that_change() {
     }
     let message = told(|| Guest::module(&path).runs(50_000).arbitrary::<Wish>());
     assert!(message.contains(r#"{"mode":"x","width":0}"#), "{message}");
+}
+
+#[cfg(feature = "arbitrary")]
+#[test]
+fn a_type_without_values_is_told_and_not_waited_for() {
+    let (_dir, path) = module("echo");
+    #[derive(Serialize, Debug)]
+    struct Never;
+    impl<'a> arbitrary::Arbitrary<'a> for Never {
+        fn arbitrary(_: &mut arbitrary::Unstructured<'a>) -> arbitrary::Result<Self> {
+            Err(arbitrary::Error::IncorrectFormat)
+        }
+    }
+    let message = told(|| Guest::module(&path).runs(1).arbitrary::<Never>());
+    assert!(
+        message.starts_with("10000 inputs in a row made no payload: ") && message.contains("::Never,"),
+        "{message}"
+    );
 }
