@@ -62,6 +62,16 @@ impl Folder {
         Ok(payloads)
     }
 
+    /// Looks whether it can be written into, or be made where it is not there, and leaves nothing behind.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn probe(&self) -> io::Result<()> {
+        // A relative path ends at the empty one, which is the folder we are in.
+        let there = self.0.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
+        tempfile::tempfile_in(there).map(drop)
+    }
+
     /// Writes a payload into it, unless it is there already; `kind`, if not empty, begins the file's name.
     ///
     /// # Errors
@@ -95,6 +105,17 @@ mod tests {
         fs::write(folder.path().join(".hidden"), "").unwrap();
         let payloads = folder.read(10).unwrap();
         assert_eq!((payloads.read, payloads.skipped), (vec![(short, b"short".to_vec())], 1));
+    }
+
+    #[test]
+    fn whether_it_can_be_written_is_known_before_it_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b");
+        Folder::new(&path).probe().unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        Folder::new("not/there").probe().unwrap();
+        fs::write(dir.path().join("a"), "a file").unwrap();
+        Folder::new(&path).probe().unwrap_err();
     }
 
     #[test]

@@ -79,6 +79,10 @@ pub(super) fn run(session: &Session, args: &Args) -> anyhow::Result<ExitCode> {
     let max = usize::try_from(session.config.max_payload.as_u64()).unwrap_or(usize::MAX);
     let mut skipped = 0;
     let mut read = |folder: &Folder| {
+        // Now, and not when the first payload is to be written, which may be after an hour.
+        folder
+            .probe()
+            .with_context(|| format!("failed to write into {}; choose another folder", folder.path().display()))?;
         let payloads =
             folder.read(max).with_context(|| format!("failed to read the payloads in {}", folder.path().display()))?;
         skipped += payloads.skipped;
