@@ -235,7 +235,7 @@ impl Fuzzer<'_> {
         Ok(())
     }
 
-    /// Makes the input of a finding smaller, if its place is new.
+    /// Makes the input of a finding smaller, if its place is new, and lets go of a time-out that does not come again.
     fn look_closer(
         &self,
         state: &Mutex<State>,
@@ -260,11 +260,17 @@ impl Fuzzer<'_> {
             }),
         );
         // A shorter time limit made it smaller; whether it holds under the real one is for the real one to say.
-        let again = self.still(&smallest, judgement, self.subject.timeout());
-        let again = again.unwrap_or_else(|| {
+        let real = self.subject.timeout();
+        let mut again = self.still(&smallest, judgement, real);
+        if again.is_none() {
             smallest = payload.to_vec();
-            judgement.clone()
-        });
+            again = if judgement.is_late { self.still(payload, judgement, real) } else { Some(judgement.clone()) };
+        }
+        let Some(again) = again else {
+            // It was the machine that stood still. The next one may be real.
+            lock(state).places.remove(&judgement.place);
+            return Ok(());
+        };
         let finding =
             Finding { flaw: again.flaw, message: again.message, payload: smallest, found_bytes: payload.len() };
         lock(state).note(&finding);

@@ -102,6 +102,8 @@ pub(crate) struct Judgement {
     pub(crate) message: String,
     /// Where it is wrong: judgements of one place are one finding.
     pub(crate) place: String,
+    /// Whether the attempt ran past its deadline, which one on a machine that stands still does as well.
+    pub(crate) is_late: bool,
 }
 
 impl Oracle {
@@ -122,6 +124,7 @@ impl Oracle {
     /// What is wrong with the outcome of an attempt on this payload.
     pub(crate) fn judge(&self, payload: &[u8], outcome: &Outcome) -> Option<Judgement> {
         let message = outcome.error().map(|error| error.clone().shortened(MESSAGE).message).unwrap_or_default();
+        let is_late = matches!(outcome, Outcome::TimedOut(_));
         if let Some(flaw) = Flaw::of(outcome.kind())
             && !self.allowed.contains(&flaw)
         {
@@ -130,7 +133,7 @@ impl Oracle {
                 // What is said of a wall is the host's, and says nothing of where the guest was.
                 _ => flaw.to_string(),
             };
-            return Some(Judgement { flaw, message, place });
+            return Some(Judgement { flaw, message, place, is_late });
         }
         let broken = self.expectations.iter().find(|expectation| !(expectation.holds)(payload, outcome))?;
         let said = if message.is_empty() { String::new() } else { format!(": {message}") };
@@ -138,6 +141,7 @@ impl Oracle {
             flaw: Flaw::Unexpected,
             message: format!("expected {}, but it {}{said}", broken.sentence, outcome.kind()),
             place: format!("unexpected {}", broken.sentence),
+            is_late,
         })
     }
 
@@ -161,7 +165,7 @@ impl Oracle {
             _ => return None,
         };
         let place = format!("{} {} {}", Flaw::NonDeterministic, first.kind(), second.kind());
-        Some(Judgement { flaw: Flaw::NonDeterministic, message, place })
+        Some(Judgement { flaw: Flaw::NonDeterministic, message, place, is_late: false })
     }
 }
 

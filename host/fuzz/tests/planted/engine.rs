@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use afresh_fuzz::{Finding, Flaw, Fuzzer, Listener, Oracle, Plan, Subject, Summary, Tally};
+use afresh_fuzz::{Finding, Flaw, Fuzzer, Listener, Oracle, Outcome, Plan, Subject, Summary, Tally};
 use afresh_sandbox::{Cancel, Limits, Reason};
 
 use crate::guest;
@@ -134,4 +134,22 @@ fn without_time_only_what_was_found_earlier_is_run() {
     let summary = fuzzer.run(vec![b"\xff".to_vec()]).unwrap();
     assert_found(&summary, Flaw::Panicked, b"\xfe");
     assert_eq!((summary.tally.runs, summary.findings.len()), (1, 1), "{summary:?}");
+}
+
+#[test]
+fn a_payload_that_is_late_only_where_it_gets_less_time_is_no_finding() {
+    let (subject, mut oracle) = (subject("wait", 1), Oracle::default());
+    oracle.allow(Flaw::TimedOut);
+    for byte in [b'e', b'w'] {
+        let ends = move |payload: &[u8], outcome: &Outcome| {
+            payload.first() != Some(&byte) || matches!(outcome, Outcome::Succeeded(_))
+        };
+        oracle.expect(format!("{} to end", char::from(byte)), ends);
+    }
+    // The first never ends, so the next gets less time than its limit, and less than it takes.
+    let summary = fuzzer(&subject, &oracle, Plan { runs: Some(0), ..Plan::default() });
+    let summary = summary.run(vec![b"e".to_vec(), b"w".to_vec()]).unwrap();
+    assert_eq!(summary.tally.outcomes["timed_out"], 2, "{summary:?}");
+    assert_found(&summary, Flaw::Unexpected, b"e");
+    assert_eq!(summary.findings.len(), 1, "{summary:?}");
 }
