@@ -24,7 +24,8 @@ pub struct Plan {
     pub runs: Option<u64>,
     /// The time to look for; `None` for as long as there are attempts left. What was found earlier runs whatever it is.
     pub time: Option<Duration>,
-    /// Threads that run attempts. With one, and `runs`, the same happens each time.
+    /// Threads that run attempts. With one, and `runs`, the same happens each time, except for guests that ask for
+    /// randomness or the time.
     pub jobs: usize,
     /// Where chance begins.
     pub seed: u64,

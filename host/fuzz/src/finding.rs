@@ -36,7 +36,7 @@ pub struct Tally {
     pub runs: u64,
     /// How they ended.
     pub outcomes: BTreeMap<&'static str, u64>,
-    /// Payloads that made the guest do something new.
+    /// Payloads that are kept to be changed further: of each way to end and each length, the one that used most fuel.
     pub kept: usize,
     /// Findings so far.
     pub findings: usize,

@@ -37,8 +37,9 @@ pub fn guest(dir: impl Into<PathBuf>) -> Guest {
 /// It is granted nothing: a task that needs a folder, a secret or to enqueue may only ever fail here, which is no finding.
 /// [`Guest::expect`] tells whether payloads get through.
 ///
-/// Those run the same way each time. `AFRESH_FUZZ_SEED=N` lets chance begin elsewhere, and `AFRESH_FUZZ_SECONDS=N` looks for
-/// so long instead of for so many attempts. A payload that is found is kept in a file, and the next run begins with it.
+/// Those run the same way each time, except for guests that ask for randomness or the time. `AFRESH_FUZZ_SEED=N` lets chance
+/// begin elsewhere, and `AFRESH_FUZZ_SECONDS=N` looks for so long instead of for so many attempts. A payload that is found
+/// is kept in a file, and the next run begins with it.
 #[must_use = "nothing is run before `bytes`, `json`, `payloads` or `arbitrary`"]
 pub struct Guest {
     source: Source,
@@ -163,7 +164,7 @@ impl Guest {
     }
 
     /// Runs the task on bytes: those given to begin with, and what they become by chance, by the module's own words, and
-    /// by what made the task do something new.
+    /// by what made the task end in a new way or use more fuel.
     ///
     /// # Panics
     /// With the smallest payload that does it, when a payload makes the task trap, panic, run into a wall, or differ

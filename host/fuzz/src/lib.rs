@@ -15,7 +15,8 @@
 //! # no_payload_breaks_it();
 //! ```
 //!
-//! A module of any language will do, and a test runs the same way each time until it is told another seed:
+//! A module of any language will do. A test runs the same way each time until it is told another seed, except for a guest
+//! that asks for randomness or the time:
 //!
 //! ```
 //! let folder = tempfile::tempdir()?;
@@ -47,8 +48,8 @@
 //! * [`folder`]: payloads in files; [`again`]: the command that runs one again
 //!
 //! How it works, in the order of one round:
-//! * `corpus`: the payloads worth changing; *how much fuel* a payload made the guest use, and what it said, tells whether
-//!   a payload made it do something new
+//! * `corpus`: the payloads worth changing; *how much fuel* a payload made the guest use, and what it said, is taken for
+//!   a sign that it made it do something new
 //! * `bytes`, `values`: how a payload is changed, as bytes and as JSON
 //! * `dictionary`: the words of the module, which the changes are made of
 //! * `minimise`: the smallest payload that does the same

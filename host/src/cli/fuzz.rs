@@ -23,9 +23,9 @@ mod watcher;
 ///
 /// Runs the task on one payload after another, without a queue, under the limits that a worker with this configuration
 /// would set. It is granted nothing, though: a task that needs a folder, a secret or to enqueue may only ever fail.
-/// Payloads are changed as bytes and as JSON, with the words of the module; one that makes the task do something new is
-/// changed further. What is found is made as small as it goes and written to a file. Ctrl-C ends it, and there is still a
-/// report. Exit code 1 means that something was found.
+/// Payloads are changed as bytes and as JSON, with the words of the module; one that ends in a new way, or uses more
+/// fuel than those before it, is changed further. What is found is made as small as it goes and written to a file. Ctrl-C
+/// ends it, and there is still a report. Exit code 1 means that something was found.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
     /// The task module

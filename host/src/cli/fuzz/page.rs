@@ -28,7 +28,7 @@ pub(super) struct Page {
     runs: u64,
     runs_per_second: f64,
     outcomes: BTreeMap<&'static str, u64>,
-    /// How many payloads made the task do something new.
+    /// How many payloads were kept to be changed further.
     kept: usize,
     peak_memory: Record,
     slowest: Record,
@@ -122,7 +122,7 @@ impl Page {
         let outcomes: Vec<_> = self.outcomes.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
         let _ = writeln!(
             page,
-            "{} attempts in {:.1} s, {:.0} a second, seed {}\n{}\n{} payloads made the task do something new",
+            "{} attempts in {:.1} s, {:.0} a second, seed {}\n{}\n{} payloads are kept: of each way to end and each length, the one that used most fuel",
             self.runs,
             self.seconds,
             self.runs_per_second,
