@@ -115,6 +115,7 @@ fn a_new_crate_passes_its_tests_builds_and_runs() {
     test.arg("test").current_dir(&project).env("CARGO_TARGET_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/.."));
     let tested = Said::of(&test.output().unwrap()).ends_with(0);
     assert!(tested.out.contains("2 passed") && tested.out.contains("no_payload_breaks_it ... ok"), "{}", tested.out);
+    assert!(tested.out.contains("no_name_breaks_it ... ok"), "{}", tested.out);
 
     // Without the crate's own flags, and with flags for another machine in the environment, as under an outer cargo.
     let config = project.join(".cargo/config.toml");
