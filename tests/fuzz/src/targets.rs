@@ -11,7 +11,7 @@ use crate::generators::history::history;
 use crate::generators::interpreter::Guest;
 use crate::generators::program::program;
 use crate::generators::task_call::TaskCall;
-use crate::generators::trial::Trial;
+use crate::generators::trial::{Grants, Trial};
 use crate::oracles::admission::admit;
 use crate::oracles::attempt::attempt;
 use crate::oracles::ledger::replay;
@@ -60,7 +60,7 @@ pub fn admission(data: &[u8]) -> Result<()> {
         payload: b"payload".to_vec(),
         limits: Limits { memory: 16 << 20, timeout: Duration::from_millis(10), ..Limits::default() },
         cancel: None,
-        outbox: true,
+        grants: Grants { outbox: true, ..Grants::default() },
         watched: false,
     };
     if let Some(module) = admit(&module_file(data)?, false) {

@@ -13,6 +13,12 @@ const MOST: usize = 24;
 /// How many functions are of our own namespace; they stand before the others.
 const OURS: usize = abi::FUNCTIONS.len();
 
+/// What may be opened, in at most eight bytes: what is in the folder to read, what leads out, and what is new.
+const NAMES: [&str; 8] = ["a", "d", "d/b", "out", "up/o", "new", "../o", "../../o"];
+
+/// The rights of WASI to read and to write a file.
+const READ_AND_WRITE: i64 = 1 << 1 | 1 << 6;
+
 /// A script: steps one after another, as a function's body.
 #[derive(Clone, Debug)]
 pub struct Script(Vec<Step>);
@@ -26,6 +32,17 @@ enum Step {
         fd_write: u32,
         fd: i32,
         len: i32,
+    },
+    /// Opens a file of a folder, the first or the second.
+    Open {
+        path_open: u32,
+        fd: i32,
+        name: &'static str,
+        flags: i32,
+    },
+    /// Reads the environment to 0, where [`Step::Write`] finds it.
+    Environment {
+        environ_get: u32,
     },
     Store {
         at: i32,
@@ -91,11 +108,18 @@ impl Script {
 
 impl Step {
     fn arbitrary(u: &mut Unstructured<'_>, imports: &[Import]) -> Result<Self> {
-        let fd_write = imports.iter().position(|import| import.name == "fd_write");
-        Ok(match (u.int_in_range(0..=63)?, fd_write) {
-            (0..=5, Some(fd_write)) => {
-                Self::Write { fd_write: fd_write as u32, fd: u.int_in_range(0..=3)?, len: length(u)? }
-            }
+        let index = |name| imports.iter().position(|import| import.name == name).map(|index| index as u32);
+        let known = ["fd_write", "path_open", "environ_get"].map(index);
+        Ok(match (u.int_in_range(0..=63)?, known) {
+            (0..=5, [Some(fd_write), ..]) => Self::Write { fd_write, fd: u.int_in_range(0..=7)?, len: length(u)? },
+            (18 | 19, [_, Some(path_open), _]) => Self::Open {
+                path_open,
+                fd: u.int_in_range(3..=4)?,
+                name: u.choose(&NAMES)?,
+                // Create, only a folder, only a new one, empty.
+                flags: *u.choose(&[0, 0, 1, 1, 2, 5, 8, 9])?,
+            },
+            (20, [.., Some(environ_get)]) => Self::Environment { environ_get },
             (6..=10, _) => Self::Store { at: pointer(u)?, value: u.arbitrary()? },
             (11, _) => Self::Fill { at: pointer(u)?, byte: u.int_in_range(0..=255)?, len: length(u)? },
             (12, _) => Self::GrowOrDie(*u.choose(&[0, 1, 1, 4, 16, 70_000])?),
@@ -128,6 +152,17 @@ impl Step {
                 // One buffer, named at 64: the memory from 0 on.
                 code.i32_const(64).i64_const(i64::from(*len) << 32).i64_store(word);
                 code.i32_const(*fd).i32_const(64).i32_const(1).i32_const(80).call(*fd_write).drop();
+            }
+            Self::Open { path_open, fd, name, flags } => {
+                let mut bytes = [0; 8];
+                bytes[..name.len()].copy_from_slice(name.as_bytes());
+                code.i32_const(96).i64_const(i64::from_le_bytes(bytes)).i64_store(word);
+                code.i32_const(*fd).i32_const(1).i32_const(96).i32_const(name.len() as i32).i32_const(*flags);
+                code.i64_const(READ_AND_WRITE).i64_const(READ_AND_WRITE).i32_const(0).i32_const(88);
+                code.call(*path_open).drop();
+            }
+            Self::Environment { environ_get } => {
+                code.i32_const(4096).i32_const(0).call(*environ_get).drop();
             }
             Self::Store { at, value } => {
                 code.i32_const(*at).i64_const(*value).i64_store(word);
@@ -189,7 +224,7 @@ fn arguments(u: &mut Unstructured<'_>, import: &Import) -> Result<Vec<Value>> {
 /// A pointer, or a descriptor: mostly within a page and aligned, now and then at an edge or anywhere.
 fn pointer(u: &mut Unstructured<'_>) -> Result<i32> {
     Ok(match u.int_in_range(0..=63)? {
-        0..=15 => u.int_in_range(0..=3)?,
+        0..=15 => u.int_in_range(0..=7)?,
         16..=60 => 8 * u.int_in_range(0..=4096)?,
         61 => (64 << 10) - u.int_in_range(0..=64)?,
         62 => *u.choose(&[-1, i32::MIN, i32::MAX, 64 << 10])?,

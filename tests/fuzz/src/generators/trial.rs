@@ -14,10 +14,23 @@ pub struct Trial {
     pub limits: Limits,
     /// When somebody ends it, and why; a time of zero is before it starts.
     pub cancel: Option<(Duration, Reason)>,
-    /// Whether it may enqueue.
-    pub outbox: bool,
+    /// What it is granted.
+    pub grants: Grants,
     /// Whether somebody looks on.
     pub watched: bool,
+}
+
+/// What an attempt is granted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Grants {
+    /// Whether it may enqueue.
+    pub outbox: bool,
+    /// Whether it has a folder to read.
+    pub folder: bool,
+    /// Bytes of its scratch folder, where it has one.
+    pub scratch: Option<u64>,
+    /// Whether it is told a secret.
+    pub secret: bool,
 }
 
 impl Trial {
@@ -27,9 +40,24 @@ impl Trial {
     /// When the bytes are used up.
     pub fn arbitrary(u: &mut Unstructured<'_>, longest: usize) -> Result<Self> {
         let cancel = if u.ratio(1, 16)? { Some(cancel(u)?) } else { None };
-        let (limits, outbox, watched) = (limits(u)?, u.ratio(1, 2)?, u.ratio(1, 8)?);
+        let (limits, grants, watched) = (limits(u)?, Grants::of(u.arbitrary()?), u.ratio(1, 8)?);
         let length = u.int_in_range(0..=longest)?.min(u.len());
-        Ok(Self { payload: u.bytes(length)?.to_vec(), limits, cancel, outbox, watched })
+        Ok(Self { payload: u.bytes(length)?.to_vec(), limits, cancel, grants, watched })
+    }
+}
+
+impl Grants {
+    /// Half of them may enqueue, and one in four has each of the others: files take a while.
+    fn of(byte: u8) -> Self {
+        let one_in_four = |shift: u32| byte >> shift & 3 == 3;
+        // Room for a few entries, or for all that an attempt can write in its time.
+        let bytes = if byte & 0x80 == 0 { 20 << 10 } else { 1 << 20 };
+        Self {
+            outbox: byte & 1 == 0,
+            folder: one_in_four(1),
+            scratch: one_in_four(3).then_some(bytes),
+            secret: one_in_four(5),
+        }
     }
 }
 

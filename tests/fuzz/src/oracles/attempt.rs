@@ -10,6 +10,7 @@ use afresh_sandbox::{
     SandboxError, TaskModule, Watch,
 };
 
+use super::grants::Granted;
 use super::in_time;
 use crate::counts::count;
 use crate::generators::trial::Trial;
@@ -45,7 +46,7 @@ pub fn attempt(module: &TaskModule, trial: &Trial) -> (Report, Vec<Request>) {
 /// # Panics
 /// Where something does not hold.
 pub fn attempt_of(module: &TaskModule, task: &str, env: &[(&str, &str)], trial: &Trial) -> (Report, Vec<Request>) {
-    let (report, outbox, watch) = in_time(trial.limits.timeout + SLACK, || run(module, task, env, trial));
+    let (report, outbox, watch, granted) = in_time(trial.limits.timeout + SLACK, || run(module, task, env, trial));
     count("ran");
 
     let report = report.unwrap_or_else(|error| panic!("our fault, whatever the guest did: failed to {error}"));
@@ -54,11 +55,14 @@ pub fn attempt_of(module: &TaskModule, task: &str, env: &[(&str, &str)], trial: 
     assert_outcome(&report.outcome, trial);
     assert_walls(&report, &trial.limits);
     assert_lines(&report.log, trial.limits.log);
+    granted.assert_secret_kept(&report.log, report.outcome.error());
     if let Some(glimpse) = watch.take() {
         assert!(trial.watched);
+        granted.assert_secret_kept(&glimpse.lines, None);
         assert_lines(&glimpse.lines, trial.limits.log);
         assert_progress(glimpse.progress);
     }
+    granted.assert_files_kept();
     let requests = outbox.0.lock().expect("nobody panicked").clone();
     assert_requests(&requests, trial);
     (report, requests)
@@ -69,15 +73,16 @@ fn run(
     task: &str,
     env: &[(&str, &str)],
     trial: &Trial,
-) -> (Result<Report, SandboxError>, Arc<Tray>, Watch) {
+) -> (Result<Report, SandboxError>, Arc<Tray>, Watch, Granted) {
     let (cancel, outbox, watch) = (Cancel::new(), Arc::new(Tray::default()), Watch::new(trial.limits.log));
+    let granted = Granted::new(trial.grants);
     let call = Call {
         task: task.to_owned(),
         payload: trial.payload.clone(),
         env: env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         watch: trial.watched.then(|| watch.clone()),
-        outbox: trial.outbox.then(|| outbox.clone() as Arc<dyn Outbox>),
-        ..Call::default()
+        outbox: trial.grants.outbox.then(|| outbox.clone() as Arc<dyn Outbox>),
+        ..granted.call()
     };
     let report = thread::scope(|scope| {
         match trial.cancel {
@@ -93,7 +98,7 @@ fn run(
         }
         sandbox().run(module, call, &trial.limits, &cancel)
     });
-    (report, outbox, watch)
+    (report, outbox, watch, granted)
 }
 
 /// The outcome has a cause.
@@ -143,7 +148,7 @@ fn assert_lines(lines: &[LogLine], room: usize) {
 
 fn assert_requests(requests: &[Request], trial: &Trial) {
     let bytes: usize = requests.iter().map(|request| request.spec.len() + request.payload.len()).sum();
-    assert!(trial.outbox || requests.is_empty());
+    assert!(trial.grants.outbox || requests.is_empty());
     assert!(requests.len() <= trial.limits.requests as usize && bytes <= trial.limits.outbox);
 }
 

@@ -14,7 +14,7 @@ use fuzz_tasks::{bytes, echo, nothing, script, typed};
 use super::attempt::{Request, attempt_of, sandbox};
 use crate::counts::count;
 use crate::generators::task_call::TaskCall;
-use crate::generators::trial::Trial;
+use crate::generators::trial::{Grants, Trial};
 
 /// The tasks as a guest, as `scripts/fuzz` builds them.
 const GUEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/fuzz/tasks/wasm32-wasip1/guest/fuzz-tasks.wasm");
@@ -78,7 +78,8 @@ fn as_guest(call: &TaskCall) -> (Report, Vec<Request>) {
         requests: call.requests,
         ..Limits::default()
     };
-    let trial = Trial { payload: call.payload.clone(), limits, cancel: None, outbox: true, watched: false };
+    let grants = Grants { outbox: true, ..Grants::default() };
+    let trial = Trial { payload: call.payload.clone(), limits, cancel: None, grants, watched: false };
     // What `Context::test` is.
     let env = [("AFRESH_TASK", call.task), ("AFRESH_JOB_ID", "test")];
     attempt_of(guest(), call.task, &env, &trial)
