@@ -1,5 +1,5 @@
-//! Whatever happened to a queue: in the end every job that was accepted has come to one end, no attempt was started that
-//! should not have been, and everything that was lent is back.
+//! Whatever happened to a queue: in the end every job that was accepted has come to one end, what was to follow it has
+//! followed, no attempt was started that should not have been, and everything that was lent is back.
 
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -14,7 +14,9 @@ use afresh_host::shutdown::{Shutdown, Trigger};
 use afresh_host::worker::budget::Budget;
 use afresh_host::worker::{Worker, WorkerSettings, unique_name};
 use afresh_queue::sqlite::SqliteBroker;
-use afresh_queue::{Batch, BatchState, Broker, Clock, JobId, JobView, Limit, Member, NewJob, Retention, Scope, State};
+use afresh_queue::{
+    Batch, BatchState, BatchView, Broker, Clock, JobId, JobView, Limit, Member, NewJob, Retention, Scope, State,
+};
 use afresh_sandbox::{InUse, OutcomeKind};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
@@ -68,7 +70,16 @@ struct Site {
     vanished: bool,
     scopes: Vec<Scope>,
     jobs: Vec<JobId>,
+    chains: Vec<Chain>,
     batches: Vec<JobId>,
+}
+
+/// Jobs of which each follows the one before, once that succeeded; mostly only one.
+struct Chain {
+    jobs: Vec<JobId>,
+    batch: Option<JobId>,
+    /// Whether the first of them follows the batch, once that ended.
+    callback: bool,
 }
 
 /// A worker with a runtime of its own: to drop that one is to kill it.
@@ -90,6 +101,7 @@ impl Site {
             vanished: false,
             scopes: Vec::new(),
             jobs: Vec::new(),
+            chains: Vec::new(),
             batches: Vec::new(),
         }
     }
@@ -98,7 +110,7 @@ impl Site {
         let broker = self.broker.clone();
         match happening {
             Happening::Job(job) => {
-                self.note_job(&job);
+                self.note_job(&job, None);
                 self.runtime.block_on(broker.enqueue(vec![job])).expect("the job is accepted");
             }
             Happening::Batch(batch) => {
@@ -136,18 +148,27 @@ impl Site {
         }
     }
 
-    fn note_job(&mut self, job: &NewJob) {
+    fn note_job(&mut self, job: &NewJob, batch: Option<&JobId>) {
         count("jobs");
         self.jobs.push(job.id.clone());
+        self.note_chain(job, batch, false);
+    }
+
+    fn note_chain(&mut self, first: &NewJob, batch: Option<&JobId>, callback: bool) {
+        let jobs = std::iter::once(&first.id).chain(first.then.iter().map(|link| &link.id));
+        self.chains.push(Chain { jobs: jobs.cloned().collect(), batch: batch.cloned(), callback });
     }
 
     fn note_batch(&mut self, batch: &Batch) {
         count("batches");
         for member in &batch.jobs {
             match member {
-                Member::Job(job) => self.note_job(job),
+                Member::Job(job) => self.note_job(job, Some(&batch.id)),
                 Member::Batch(batch) => self.note_batch(batch),
             }
+        }
+        if let Some(callback) = &batch.then {
+            self.note_chain(callback, Some(&batch.id), true);
         }
         self.batches.push(batch.id.clone());
     }
@@ -204,26 +225,44 @@ impl Site {
     }
 
     fn look(&self) {
-        for id in &self.jobs {
-            let job = self.runtime.block_on(self.broker.job(id)).expect("the broker answers");
-            let job = job.unwrap_or_else(|| panic!("the job {id} is gone"));
-            count(job.state.as_str());
-            // What is a state as well was counted.
-            let attempts = job.attempts.iter().map(|attempt| attempt.outcome);
-            attempts
-                .filter(|outcome| !matches!(outcome, OutcomeKind::Succeeded | OutcomeKind::Cancelled))
-                .for_each(|outcome| count(outcome.as_str()));
-            assert_ended(&job);
+        for chain in &self.chains {
+            self.look_at(chain);
         }
         for id in &self.batches {
-            let batch = self.runtime.block_on(self.broker.batch(id)).expect("the broker answers");
-            let batch = batch.unwrap_or_else(|| panic!("the batch {id} is gone"));
+            let batch = self.batch(id);
             assert_ne!(batch.state, BatchState::Open, "{batch:?}");
             let ended = batch.succeeded + batch.dead + batch.cancelled + batch.expired + batch.removed;
             if batch.state == BatchState::Finished {
                 assert_eq!((batch.pending, ended), (0, batch.total), "{batch:?}");
             }
         }
+    }
+
+    /// Each of them was enqueued and has ended, if and only if the one before succeeded.
+    fn look_at(&self, chain: &Chain) {
+        let cancelled = chain.batch.as_ref().is_some_and(|id| self.batch(id).state == BatchState::Cancelled);
+        let mut due = true;
+        for (index, id) in chain.jobs.iter().enumerate() {
+            let follows = index > 0 || chain.callback;
+            let Some(job) = self.runtime.block_on(self.broker.job(id)).expect("the broker answers") else {
+                // In a batch that was cancelled nothing follows any more.
+                assert!(!due || follows && cancelled, "the job {id} is not there, of {:?}", chain.jobs);
+                due = false;
+                continue;
+            };
+            assert!(due, "the one before did not succeed: {job:?}");
+            if follows {
+                count(if index > 0 { "links" } else { "callbacks" });
+            }
+            count_ends(&job);
+            assert_ended(&job);
+            due = job.state == State::Succeeded;
+        }
+    }
+
+    fn batch(&self, id: &JobId) -> BatchView {
+        let batch = self.runtime.block_on(self.broker.batch(id)).expect("the broker answers");
+        batch.unwrap_or_else(|| panic!("the batch {id} is gone"))
     }
 }
 
@@ -237,6 +276,15 @@ impl Running {
         let ended = self.runtime.block_on(async { tokio::time::timeout(SOON, self.handle).await });
         ended.expect("the worker ends").expect("the worker does not panic").expect("the worker does not fail");
     }
+}
+
+fn count_ends(job: &JobView) {
+    count(job.state.as_str());
+    // What is a state as well was counted.
+    let attempts = job.attempts.iter().map(|attempt| attempt.outcome);
+    attempts
+        .filter(|outcome| !matches!(outcome, OutcomeKind::Succeeded | OutcomeKind::Cancelled))
+        .for_each(|outcome| count(outcome.as_str()));
 }
 
 /// One end, and the attempts that belong to it.

@@ -4,7 +4,7 @@
 //! * [`attempt`]: an attempt ends in time, within its walls, as one outcome, and leaves nothing behind
 //! * [`decoders`]: whatever reads bytes from outside does so without harm
 //! * [`grants`]: an attempt changes nothing but its scratch folder, and tells nobody a secret
-//! * [`ledger`]: in the end every job has come to one end, and all is given back
+//! * [`ledger`]: in the end every job has come to one end, what was to follow has followed, and all is given back
 //! * [`model`]: what a script of host calls must come to
 //! * [`twins`]: a task does the same natively and as a guest
 
