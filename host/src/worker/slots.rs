@@ -110,9 +110,11 @@ impl Slot {
             // A bug of ours must cost neither the slot nor the lease: let go of, it expires, and the job comes back as lost.
             let ended = catch_unwind(AssertUnwindSafe(|| self.end(attempt)));
             self.board.end(number);
-            // For who wants to know that nothing of an attempt is left behind.
-            let InUse { slots, instances, memories } = self.shop.sandbox.in_use();
-            tracing::debug!(job = %lease.id, slots, instances, memories, "attempt left the sandbox");
+            // For who wants to know that nothing of an attempt is left behind; counted for nobody else.
+            if tracing::enabled!(tracing::Level::DEBUG) {
+                let InUse { slots, instances, memories } = self.shop.sandbox.in_use();
+                tracing::debug!(job = %lease.id, slots, instances, memories, "attempt left the sandbox");
+            }
             let Ok(ended) = ended else {
                 tracing::error!(job = %lease.id, "the worker panicked; this is a bug in afresh, please report it");
                 self.in_flight.remove([&lease]);
