@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::{InstancePre, Module};
 
 use crate::bulk::interruptible;
-use crate::check::{self, ModuleInfo, check};
+use crate::check::{self, ModuleInfo};
 use crate::engine::{Core, Metering};
 use crate::error::{ModuleError, bounded};
 use crate::state::State;
@@ -77,9 +77,8 @@ const MAGIC: &[u8; 7] = b"afresh\x02";
 const HEADER: usize = MAGIC.len() + 1 + 32;
 
 impl<'a> Artifact<'a> {
-    /// Checks and compiles `wasm`.
+    /// Compiles a checked module.
     pub(crate) fn compile(core: &Core, metering: Metering, wasm: &[u8]) -> Result<Vec<u8>, ModuleError> {
-        check(wasm)?;
         let rewritten = interruptible(wasm).map_err(|e| ModuleError::Compile(bounded(e)))?;
         let code = core.engine.precompile_module(&rewritten).map_err(compile_error)?;
         let mut bytes = Vec::with_capacity(HEADER + code.len());

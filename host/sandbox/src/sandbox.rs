@@ -133,6 +133,7 @@ impl Sandbox {
     /// # Errors
     /// When the module is refused; see [`ModuleError`].
     pub fn compile_metered(&self, wasm: &[u8]) -> Result<Vec<u8>, ModuleError> {
+        check(wasm)?;
         Artifact::compile(self.core(Metering::Fuel)?, Metering::Fuel, wasm)
     }
 
