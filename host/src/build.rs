@@ -27,16 +27,8 @@ pub struct Built {
 
 impl Built {
     /// The names under which jobs reach it: the tasks it declares, or the file's stem.
-    pub fn tasks(&self) -> Vec<&str> {
-        task_names(&self.info, &self.name)
-    }
-}
-
-/// The names of a module's tasks: those it declares, or for a plain command its file's stem.
-pub fn task_names<'a>(info: &'a ModuleInfo, stem: &'a str) -> Vec<&'a str> {
-    match info.tasks.is_empty() {
-        true => vec![stem],
-        false => info.tasks.iter().map(|task| task.task.as_str()).collect(),
+    pub fn tasks(&self) -> Vec<String> {
+        self.info.tasks_in(&self.path).into_iter().map(|task| task.task).collect()
     }
 }
 

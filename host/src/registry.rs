@@ -272,7 +272,7 @@ impl Shelf {
             Ok(module) => {
                 let digest = &module.info().digest;
                 if is_news || old.is_none_or(|old| old.info().digest != *digest) {
-                    let tasks = policies_of(module.info(), file);
+                    let tasks = module.info().tasks_in(file);
                     changes.push(Change::Loaded { file: file.to_owned(), digest: digest.clone(), tasks });
                 }
                 Self { module: Some(module), fault: None, compiling: None, ..self }
@@ -326,13 +326,4 @@ pub fn read_bounded(file: &Path) -> std::io::Result<Vec<u8>> {
     // It may grow meanwhile.
     file.take(most + 1).read_to_end(&mut wasm)?;
     Ok(wasm)
-}
-
-/// The tasks of a module: what it declares, or the file's stem.
-fn policies_of(info: &ModuleInfo, file: &Path) -> Vec<TaskPolicy> {
-    let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    match info.tasks.is_empty() {
-        true => vec![TaskPolicy { task: stem, ..TaskPolicy::default() }],
-        false => info.tasks.clone(),
-    }
 }

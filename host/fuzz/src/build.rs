@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use afresh_sandbox::ModuleInfo;
+use afresh_sandbox::TaskPolicy;
 use afresh_toolchain::{Reporter, cargo};
 use anyhow::{Context as _, bail, ensure};
 
@@ -14,7 +14,7 @@ use anyhow::{Context as _, bail, ensure};
 pub(crate) struct Module {
     pub(crate) path: PathBuf,
     pub(crate) wasm: Vec<u8>,
-    pub(crate) info: ModuleInfo,
+    pub(crate) tasks: Vec<TaskPolicy>,
 }
 
 impl Module {
@@ -22,22 +22,14 @@ impl Module {
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         let wasm = fs::read(path).with_context(|| format!("failed to read the module {}", path.display()))?;
         let info = afresh_sandbox::check(&wasm).with_context(|| format!("{} cannot be run", path.display()))?;
-        Ok(Self { path: path.to_owned(), wasm, info })
-    }
-
-    /// The names of its tasks: those it declares, or for a plain command its file's stem.
-    pub(crate) fn tasks(&self) -> Vec<String> {
-        match self.info.tasks.is_empty() {
-            true => self.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).into_iter().collect(),
-            false => self.info.tasks.iter().map(|task| task.task.clone()).collect(),
-        }
+        Ok(Self { path: path.to_owned(), wasm, tasks: info.tasks_in(path) })
     }
 
     /// Builds the crate in `dir` and answers its module: the one that has `task`, or the only one.
     pub(crate) fn built(dir: &Path, task: Option<&str>) -> anyhow::Result<Self> {
         let mut modules = build_once(dir)?.iter().map(|path| Self::open(path)).collect::<anyhow::Result<Vec<_>>>()?;
         if let Some(task) = task {
-            modules.retain(|module| module.tasks().iter().any(|known| known == task));
+            modules.retain(|module| module.tasks.iter().any(|known| known.task == task));
             ensure!(!modules.is_empty(), "no program of {} has the task `{task}`", dir.display());
         }
         match <[Self; 1]>::try_from(modules) {
@@ -46,11 +38,16 @@ impl Module {
                 bail!("{} holds no program: a task module needs a `src/main.rs`", dir.display())
             }
             Err(modules) => {
-                let tasks = modules.iter().flat_map(Self::tasks).collect::<Vec<_>>().join(", ");
+                let tasks = modules.iter().flat_map(|module| names(&module.tasks)).collect::<Vec<_>>().join(", ");
                 bail!("{} has several programs; choose a task of one: {tasks}", dir.display())
             }
         }
     }
+}
+
+/// The names of tasks.
+pub(crate) fn names(tasks: &[TaskPolicy]) -> Vec<&str> {
+    tasks.iter().map(|task| task.task.as_str()).collect()
 }
 
 /// What cargo built of a folder, or why not.

@@ -9,7 +9,7 @@ use anyhow::{Context as _, ensure};
 use bytesize::ByteSize;
 
 use crate::again::Again;
-use crate::build::Module;
+use crate::build::{Module, names};
 use crate::engine::{Fuzzer, Plan};
 use crate::finding::Finding;
 use crate::folder::Folder;
@@ -218,14 +218,14 @@ impl Bench {
             Source::Crate(dir) => (dir.clone(), Module::built(dir, guest.task.as_deref())?),
             Source::Module(path) => (path.parent().unwrap_or(Path::new("")).to_owned(), Module::open(path)?),
         };
-        let tasks = module.tasks();
-        let task = match (&guest.task, tasks.as_slice()) {
-            (Some(task), _) if tasks.contains(task) => task.clone(),
-            (None, [only]) => only.clone(),
-            _ => anyhow::bail!("choose one of the module's tasks with `task`: {}", tasks.join(", ")),
+        let policy = match (&guest.task, module.tasks.as_slice()) {
+            (None, [only]) => Some(only),
+            (named, tasks) => tasks.iter().find(|policy| Some(&policy.task) == named.as_ref()),
         };
-        let policy = module.info.tasks.iter().find(|policy| policy.task == task).cloned();
-        let limits = limits(&policy.unwrap_or_default(), &guest);
+        let policy = policy.with_context(|| {
+            format!("choose one of the module's tasks with `task`: {}", names(&module.tasks).join(", "))
+        })?;
+        let (task, limits) = (policy.task.clone(), limits(policy, &guest));
 
         let findings = Folder::new(guest.findings.map_or_else(|| home.join("fuzz/findings"), |dir| home.join(dir)));
         let before = findings.read(LONGEST).with_context(|| failed_to_read(findings.path()))?.read;

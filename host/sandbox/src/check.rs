@@ -1,6 +1,8 @@
 //! Whether a file is a task module that can be run here: its [`survey`], and that every instruction in it is valid.
 //! Nothing is compiled, and yet a module can be made to be validated for minutes: a worker leaves that to a child.
 
+use std::path::Path;
+
 use afresh_protocol::TaskPolicy;
 use sha2::{Digest, Sha256};
 use wasmparser::{Validator, WasmFeatures};
@@ -63,6 +65,18 @@ pub struct ModuleInfo {
 }
 
 impl ModuleInfo {
+    /// The tasks of the module in this file: those it declares. A plain command declares none; it is one, by its file's stem,
+    /// and asks for nothing.
+    pub fn tasks_in(&self, file: &Path) -> Vec<TaskPolicy> {
+        match self.tasks.is_empty() {
+            true => {
+                let task = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                vec![TaskPolicy { task, ..TaskPolicy::default() }]
+            }
+            false => self.tasks.clone(),
+        }
+    }
+
     /// Whether one of its tasks asks for a fuel limit, so that it has to be compiled for that.
     pub fn asks_for_fuel(&self) -> bool {
         self.tasks.iter().any(|task| task.fuel.is_some())

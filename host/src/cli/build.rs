@@ -29,7 +29,7 @@ pub(super) struct Args {
 #[derive(Serialize)]
 struct Row<'a> {
     name: &'a str,
-    tasks: Vec<&'a str>,
+    tasks: Vec<String>,
     size: usize,
     digest: &'a str,
     path: &'a std::path::Path,

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use afresh_fuzz::{Again, Flaw, Folder, Fuzzer, Oracle, Plan, Subject};
-use afresh_sandbox::{Cancel, Limits, TaskPolicy};
+use afresh_sandbox::{Cancel, Limits};
 use anyhow::Context as _;
 use bytesize::ByteSize;
 
-use super::module_file::ModuleFile;
+use super::module_file::{ModuleFile, no_task};
 use super::run::cancel_on_interrupt;
 use super::{Session, Usage};
 use crate::grants::listing::Comparison;
@@ -69,9 +69,8 @@ pub(super) struct Args {
 /// When there is nothing that could be run, a folder cannot be read or written, or the sandbox itself fails.
 pub(super) fn run(session: &Session, args: &Args) -> anyhow::Result<ExitCode> {
     let file = ModuleFile::open(&args.module)?;
-    let task = choose(&file.tasks(), args.task.as_deref())?.to_owned();
-    let policy = file.info.tasks.iter().find(|policy| policy.task == task).cloned();
-    let policy = policy.unwrap_or_else(|| TaskPolicy { task: task.clone(), ..TaskPolicy::default() });
+    let task = choose(&file.names(), args.task.as_deref())?.to_owned();
+    let policy = file.policy(&task);
     let wishes = Comparison::of(&policy, session.config.granted(&task, &args.module));
     let limits = limits(Terms::of(&policy, &Default::default(), &session.config).limits, args);
 
@@ -161,11 +160,7 @@ fn add(corpus: &Folder, earlier: &[Vec<u8>], seeds: &[Vec<u8>], kept: &[Vec<u8>]
 fn choose<'a>(tasks: &[&'a str], named: Option<&str>) -> Result<&'a str, Usage> {
     match (named, tasks) {
         (None, [only]) => Ok(only),
-        (None, _) => Err(Usage(format!("name a task; the module's tasks are: {}", tasks.join(", ")))),
-        (Some(name), _) => tasks.iter().copied().find(|task| *task == name).ok_or_else(|| {
-            let name: String = name.escape_debug().take(80).collect();
-            Usage(format!("`{name}` is not a task of this module; its tasks are: {}", tasks.join(", ")))
-        }),
+        _ => tasks.iter().copied().find(|task| Some(*task) == named).ok_or_else(|| no_task(named, tasks)),
     }
 }
 

@@ -61,11 +61,6 @@ impl Task {
 /// When the file cannot be read, or is not a task module.
 pub(super) fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     let file = ModuleFile::open(&args.module)?;
-    // A plain command declares no task: it is one, by its file's name, and asks for nothing.
-    let tasks = match file.info.tasks.is_empty() {
-        true => vec![TaskPolicy { task: file.stem, ..TaskPolicy::default() }],
-        false => file.info.tasks,
-    };
     let inspection = Inspection {
         digest: file.info.digest,
         kind: match file.info.kind {
@@ -74,7 +69,7 @@ pub(super) fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
         },
         size: file.info.size,
         initial_memory_bytes: file.info.initial_memory,
-        tasks: tasks.into_iter().map(|task| Task::new(task, &args.module, &session.config)).collect(),
+        tasks: file.tasks.into_iter().map(|task| Task::new(task, &args.module, &session.config)).collect(),
         imports: file.info.imports,
         exports: file.info.exports,
     };

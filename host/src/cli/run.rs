@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use afresh_protocol::abi::env;
-use afresh_sandbox::{Call, Cancel, Limits, Reason, Sandbox, SandboxConfig, TaskPolicy};
+use afresh_sandbox::{Call, Cancel, Limits, Reason, Sandbox, SandboxConfig};
 use anyhow::Context as _;
 use bytesize::ByteSize;
 use clap::builder::BoolishValueParser;
 
-use super::module_file::ModuleFile;
+use super::module_file::{ModuleFile, no_task};
 use super::payload::Payload;
 use super::{Session, Usage, report};
 use crate::grants::Grants;
@@ -53,11 +53,8 @@ pub(super) struct Args {
 /// When there is nothing that could be run, or the sandbox itself fails.
 pub(super) fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     let file = ModuleFile::open(&args.module)?;
-    let (task, payload) = choose(&file.tasks(), args.task.as_deref(), args.payload.as_deref())?;
-    let policy = file.info.tasks.iter().find(|policy| policy.task == task).cloned();
-    // A plain command declares nothing, but the operator may have walls for its name.
-    let policy = policy.unwrap_or_else(|| TaskPolicy { task: task.to_owned(), ..TaskPolicy::default() });
-    let terms = Terms::of(&policy, &Default::default(), &session.config);
+    let (task, payload) = choose(&file.names(), args.task.as_deref(), args.payload.as_deref())?;
+    let terms = Terms::of(&file.policy(task), &Default::default(), &session.config);
     let limits = limits(&terms, &args);
     let grants = Grants::of(session.config.granted(task, &args.module), task)?;
     let mut call = Call {
@@ -100,15 +97,7 @@ fn choose<'a>(
     match (named, tasks, second) {
         (Some(task), _, payload_word) => Ok((task, payload(payload_word))),
         (None, [only], None) => Ok((only, payload(first))),
-        _ => {
-            let wrong = first.map_or("name a task".to_owned(), |word| {
-                format!(
-                    "`{}` is not a task of this module",
-                    word.escape_debug().to_string().chars().take(80).collect::<String>()
-                )
-            });
-            Err(Usage(format!("{wrong}; its tasks are: {}", tasks.join(", "))))
-        }
+        _ => Err(no_task(first, tasks)),
     }
 }
 

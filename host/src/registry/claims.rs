@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use afresh_protocol::TaskPolicy;
 
-use super::{Change, Entry, Shelf, policies_of};
+use super::{Change, Entry, Shelf};
 use crate::config::Config;
 
 /// Who serves a task.
@@ -93,13 +93,13 @@ fn held_by(file: &Path, shelf: &Shelf) -> BTreeMap<String, Holder> {
     let mut held = BTreeMap::new();
     if let Some((info, since)) = &shelf.compiling {
         held.extend(
-            policies_of(info, file)
+            info.tasks_in(file)
                 .into_iter()
                 .map(|policy| (policy.task.clone(), Holder::Compiling(*since, Box::new(policy)))),
         );
     }
     if let Some(module) = &shelf.module {
-        held.extend(policies_of(module.info(), file).into_iter().map(|policy| {
+        held.extend(module.info().tasks_in(file).into_iter().map(|policy| {
             let entry = Entry { module: module.clone(), policy: policy.clone(), file: file.to_owned() };
             (policy.task, Holder::Ready(Arc::new(entry)))
         }));
