@@ -46,6 +46,7 @@ mod report;
 mod run;
 mod scope;
 mod selection;
+mod walls;
 mod worker;
 mod workers;
 

@@ -6,14 +6,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use afresh_fuzz::{Again, Flaw, Folder, Fuzzer, Oracle, Plan, Subject};
-use afresh_sandbox::{Cancel, Limits};
+use afresh_sandbox::Cancel;
 use anyhow::Context as _;
-use bytesize::ByteSize;
 
 use super::module_file::{ModuleFile, no_task};
 use super::run::cancel_on_interrupt;
+use super::walls::Walls;
 use super::{Session, Usage};
 use crate::grants::listing::Comparison;
+use crate::machine;
 use crate::terms::Terms;
 
 mod page;
@@ -46,15 +47,8 @@ pub(super) struct Args {
     /// non_deterministic; several with commas
     #[arg(long, value_name = "KIND", value_delimiter = ',', env = "AFRESH_ALLOW")]
     allow: Vec<Flaw>,
-    /// The time an attempt may take, such as 500ms or 2m
-    #[arg(long, value_name = "DURATION", env = "AFRESH_TIMEOUT", value_parser = humantime::parse_duration)]
-    timeout: Option<Duration>,
-    /// The linear memory it may have, such as 64MiB
-    #[arg(long, value_name = "SIZE", env = "AFRESH_MEMORY")]
-    memory: Option<ByteSize>,
-    /// The fuel it may use: about one unit for each instruction
-    #[arg(long, value_name = "N", env = "AFRESH_FUEL")]
-    fuel: Option<u64>,
+    #[command(flatten)]
+    walls: Walls,
     /// Attempts at a time [default: the cores]
     #[arg(long, value_name = "N", env = "AFRESH_JOBS", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -72,7 +66,7 @@ pub(super) fn run(session: &Session, args: &Args) -> anyhow::Result<ExitCode> {
     let task = choose(&file.names(), args.task.as_deref())?.to_owned();
     let policy = file.policy(&task);
     let wishes = Comparison::of(&policy, session.config.granted(&task, &args.module));
-    let limits = limits(Terms::of(&policy, &Default::default(), &session.config).limits, args);
+    let limits = args.walls.over(Terms::of(&policy, &Default::default(), &session.config).limits);
 
     let (corpus, findings) = (args.corpus.as_ref().map(Folder::new), Folder::new(&args.findings));
     let max = usize::try_from(session.config.max_payload.as_u64()).unwrap_or(usize::MAX);
@@ -96,8 +90,7 @@ pub(super) fn run(session: &Session, args: &Args) -> anyhow::Result<ExitCode> {
         );
     }
 
-    let jobs = args.jobs.map(usize::from);
-    let jobs = jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let jobs = args.jobs.map_or_else(machine::cores, usize::from);
     let longest = earlier.iter().chain(&seeds).map(|seed| seed.len() * 2).max().unwrap_or(0);
     let plan = Plan {
         runs: None,
@@ -133,9 +126,9 @@ pub(super) fn run(session: &Session, args: &Args) -> anyhow::Result<ExitCode> {
     let again = Again {
         module: args.module.clone(),
         task: subject.task().to_owned(),
-        memory: args.memory.map(|memory| memory.as_u64()),
-        timeout: args.timeout,
-        fuel: args.fuel,
+        memory: args.walls.memory.map(|memory| memory.as_u64()),
+        timeout: args.walls.timeout,
+        fuel: args.walls.fuel,
         config: session.common.config.clone(),
     };
     let page = page::Page::of(&again, &file.info.digest, plan.seed, &wishes, &summary, |flaw, payload| {
@@ -161,15 +154,5 @@ fn choose<'a>(tasks: &[&'a str], named: Option<&str>) -> Result<&'a str, Usage> 
     match (named, tasks) {
         (None, [only]) => Ok(only),
         _ => tasks.iter().copied().find(|task| Some(*task) == named).ok_or_else(|| no_task(named, tasks)),
-    }
-}
-
-/// The walls: what the flags say, else those of a job of this task that asks for nothing itself.
-fn limits(limits: Limits, args: &Args) -> Limits {
-    Limits {
-        memory: args.memory.map_or(limits.memory, |memory| memory.as_u64()),
-        timeout: args.timeout.unwrap_or(limits.timeout),
-        fuel: args.fuel.or(limits.fuel),
-        ..limits
     }
 }

@@ -2,16 +2,15 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use afresh_protocol::abi::env;
-use afresh_sandbox::{Call, Cancel, Limits, Reason, Sandbox, SandboxConfig};
+use afresh_sandbox::{Call, Cancel, Reason, Sandbox, SandboxConfig};
 use anyhow::Context as _;
-use bytesize::ByteSize;
 use clap::builder::BoolishValueParser;
 
 use super::module_file::{ModuleFile, no_task};
 use super::payload::Payload;
+use super::walls::Walls;
 use super::{Session, Usage, report};
 use crate::grants::Grants;
 use crate::grants::scratch::ScratchFolders;
@@ -30,15 +29,8 @@ pub(super) struct Args {
     task: Option<String>,
     /// Text, @FILE, or - for standard input; nothing is an empty payload
     payload: Option<String>,
-    /// The time the attempt may take, such as 500ms or 2m
-    #[arg(long, value_name = "DURATION", env = "AFRESH_TIMEOUT", value_parser = humantime::parse_duration)]
-    timeout: Option<Duration>,
-    /// The linear memory it may have, such as 64MiB
-    #[arg(long, value_name = "SIZE", env = "AFRESH_MEMORY")]
-    memory: Option<ByteSize>,
-    /// The fuel it may use: about one unit for each instruction
-    #[arg(long, value_name = "N", env = "AFRESH_FUEL")]
-    fuel: Option<u64>,
+    #[command(flatten)]
+    walls: Walls,
     /// The number of the attempt that the task is told
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     attempt: u32,
@@ -55,7 +47,7 @@ pub(super) fn run(session: &Session, args: Args) -> anyhow::Result<ExitCode> {
     let file = ModuleFile::open(&args.module)?;
     let (task, payload) = choose(&file.names(), args.task.as_deref(), args.payload.as_deref())?;
     let terms = Terms::of(&file.policy(task), &Default::default(), &session.config);
-    let limits = limits(&terms, &args);
+    let limits = args.walls.over(terms.limits.clone());
     let grants = Grants::of(session.config.granted(task, &args.module), task)?;
     let mut call = Call {
         task: task.to_owned(),
@@ -98,17 +90,6 @@ fn choose<'a>(
         (Some(task), _, payload_word) => Ok((task, payload(payload_word))),
         (None, [only], None) => Ok((only, payload(first))),
         _ => Err(no_task(first, tasks)),
-    }
-}
-
-/// The walls: what the flags say, else those of a job of this task that asks for nothing itself.
-fn limits(terms: &Terms, args: &Args) -> Limits {
-    let limits = terms.limits.clone();
-    Limits {
-        memory: args.memory.map_or(limits.memory, |memory| memory.as_u64()),
-        timeout: args.timeout.unwrap_or(limits.timeout),
-        fuel: args.fuel.or(limits.fuel),
-        ..limits
     }
 }
 
