@@ -69,7 +69,8 @@ impl Cache {
     /// # Errors
     /// When folder or key are not this user's alone, or cannot be had.
     pub fn open(folder: &Path, compatibility: u64) -> anyhow::Result<Self> {
-        private::folder(folder).with_context(|| format!("failed to make a private folder {}", folder.display()))?;
+        private::folder(folder, "worker.cache")
+            .with_context(|| format!("failed to make a private folder {}", folder.display()))?;
         let file = folder.join(KEY);
         let key = key(&file).with_context(|| {
             format!("failed to use the key {}; remove it, or name another folder with worker.cache", file.display())

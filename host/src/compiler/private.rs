@@ -9,15 +9,15 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-/// Creates the folder with access for this user only, or checks that it is so.
+/// Creates the folder with access for this user only, or checks that it is so; `setting` names another one.
 ///
 /// # Errors
 /// When it cannot be made, or is not this user's alone.
-pub fn folder(folder: &Path) -> anyhow::Result<()> {
+pub fn folder(folder: &Path, setting: &str) -> anyhow::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     // Not made private now: whatever others put there before would be run as native code.
     match not_private(folder)? {
-        Some(why) => anyhow::bail!("{why}; remove it, or name another folder with worker.cache"),
+        Some(why) => anyhow::bail!("{why}; remove it, or name another folder with {setting}"),
         None => Ok(()),
     }
 }
@@ -71,15 +71,15 @@ mod tests {
     fn a_folder_is_made_private_or_refused() {
         let place = tempfile::tempdir().unwrap();
         let cache = place.path().join("a/cache");
-        folder(&cache).unwrap();
+        folder(&cache, "worker.cache").unwrap();
         assert_eq!(fs::metadata(&cache).unwrap().permissions().mode() & 0o777, 0o700);
-        folder(&cache).unwrap();
+        folder(&cache, "worker.cache").unwrap();
 
         fs::set_permissions(&cache, fs::Permissions::from_mode(0o750)).unwrap();
-        assert!(folder(&cache).unwrap_err().to_string().contains("others may look"));
+        assert!(folder(&cache, "worker.cache").unwrap_err().to_string().contains("others may look"));
         let link = place.path().join("link");
         symlink(place.path().join("a"), &link).unwrap();
-        assert!(folder(&link).unwrap_err().to_string().contains("is a link"));
+        assert!(folder(&link, "worker.cache").unwrap_err().to_string().contains("is a link"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, renameat, unlinkat};
 
-use crate::compiler::private::not_private;
+use crate::compiler::private::{self, not_private};
 
 /// How the file beside a worker's folder ends.
 const LOCK: &str = "lock";
@@ -35,17 +35,14 @@ impl ScratchFolders {
     /// When it cannot be made, or is not this user's alone.
     pub fn open(place: &Path) -> anyhow::Result<Self> {
         let failed = || format!("failed to make a place for scratch folders in {}", place.display());
-        make_private(place, true).with_context(failed)?;
-        if let Some(why) = not_private(place).with_context(failed)? {
-            anyhow::bail!("{}: {why}; remove it, or name another folder with worker.scratch", failed());
-        }
+        private::folder(place, "worker.scratch").with_context(failed)?;
         let name = afresh_queue::JobId::fresh().to_string();
         let folder = place.join(&name);
         // Locked before it has the name that a sweep looks for.
         let new = tempfile::NamedTempFile::new_in(place).with_context(failed)?;
         new.as_file().try_lock().map_err(io::Error::from).with_context(failed)?;
         let lock = new.persist(folder.with_extension(LOCK)).with_context(failed)?;
-        make_private(&folder, false).with_context(failed)?;
+        make_private(&folder).with_context(failed)?;
         Ok(Self { folder, _lock: lock, made: AtomicU64::new(0) })
     }
 
@@ -55,8 +52,7 @@ impl ScratchFolders {
     /// When it cannot be made.
     pub fn make(&self) -> anyhow::Result<ScratchFolder> {
         let folder = self.folder.join(self.made.fetch_add(1, Ordering::Relaxed).to_string());
-        make_private(&folder, false)
-            .with_context(|| format!("failed to make the scratch folder {}", folder.display()))?;
+        make_private(&folder).with_context(|| format!("failed to make the scratch folder {}", folder.display()))?;
         Ok(ScratchFolder(folder))
     }
 }
@@ -105,8 +101,8 @@ pub fn sweep(place: &Path) {
     }
 }
 
-fn make_private(folder: &Path, with_parents: bool) -> io::Result<()> {
-    DirBuilder::new().mode(0o700).recursive(with_parents).create(folder)
+fn make_private(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(folder)
 }
 
 /// Removes a folder and everything in it; says in the log where that fails.
@@ -125,7 +121,7 @@ fn remove(folder: &Path) {
 /// any depth.
 fn remove_all(folder: &Path) -> io::Result<()> {
     let bin = folder.with_extension("removing");
-    match make_private(&bin, false) {
+    match make_private(&bin) {
         // From a worker that was killed in the middle of this.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         made => made?,
