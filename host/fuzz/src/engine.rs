@@ -253,13 +253,11 @@ impl Fuzzer<'_> {
             state.timeout
         };
         let (runs, time) = self.plan.minimise;
-        let mut smallest = shape_of(
-            shape,
-            &minimise(input, Budget::new(runs, time), |candidate| {
-                let payload = shape(candidate);
-                payload.is_some_and(|payload| self.still(&payload, judgement, timeout).is_some())
-            }),
-        );
+        let smallest = minimise(input, Budget::new(runs, time), |candidate| {
+            let payload = shape(candidate);
+            payload.is_some_and(|payload| self.still(&payload, judgement, timeout).is_some())
+        });
+        let mut smallest = shape(&smallest).unwrap_or_default();
         // A shorter time limit made it smaller; whether it holds under the real one is for the real one to say.
         let real = self.subject.timeout();
         let mut again = self.still(&smallest, judgement, real);
@@ -360,10 +358,6 @@ impl mutatis::Generate<usize> for Number {
     fn generate(&mut self, ctx: &mut mutatis::Context) -> mutatis::Result<usize> {
         Ok(below(ctx, self.0))
     }
-}
-
-fn shape_of(shape: &Shape<'_>, input: &[u8]) -> Vec<u8> {
-    shape(input).unwrap_or_default()
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
