@@ -13,6 +13,8 @@
 mod figures;
 mod kills;
 mod neighbours;
+#[path = "../shared/program.rs"]
+mod program;
 mod site;
 mod table;
 
@@ -59,7 +61,7 @@ fn main() -> ExitCode {
 
 /// Success if every figure is within its bound.
 fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let program = args.afresh.clone().map_or_else(site::build_program, Ok)?;
+    let program = args.afresh.clone().map_or_else(program::build, Ok)?;
     // It will run in a folder of its own.
     let program = program.canonicalize().with_context(|| format!("there is no {}", program.display()))?;
     eprintln!("ending attempts in the sandbox …");

@@ -1,8 +1,7 @@
 //! A worker with two slots on a Redis of its own, with all hostile guests as its tasks.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,6 @@ use afresh_harness::catalogue::{self, Case};
 use afresh_harness::{RedisServer, SOON, Worker};
 use afresh_queue::{Broker, Clock, JobId, JobOptions, JobView, NewJob, open};
 use anyhow::{Context as _, ensure};
-use serde::Deserialize;
 use tempfile::TempDir;
 
 /// The queue of the small jobs, and that of the hostile ones.
@@ -89,22 +87,4 @@ impl Site {
         let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
         Ok(kib.and_then(|kib| kib.parse::<f64>().ok()).context("the kernel tells no VmRSS")? / 1024.0)
     }
-}
-
-/// Cargo ends its own lock before it runs a bench, so it may be called from here.
-pub(crate) fn build_program() -> anyhow::Result<PathBuf> {
-    eprintln!("building afresh in release …");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.current_dir(crate::ROOT).args(["build", "--locked", "--release", "-p", "afresh-host", "--bin", "afresh"]);
-    let output = command.arg("--message-format=json-render-diagnostics").output().context("failed to run cargo")?;
-    ensure!(output.status.success(), "afresh does not build: {}", String::from_utf8_lossy(&output.stderr));
-    let messages = String::from_utf8_lossy(&output.stdout);
-    let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
-    artifacts.filter_map(|artifact| artifact.executable).next_back().context("cargo built no program")
-}
-
-#[derive(Deserialize)]
-struct Artifact {
-    executable: Option<PathBuf>,
 }

@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use serde::Deserialize;
 
 use crate::contender::{Attempt, Contender, Group, Running, output_of};
+use crate::program;
 use crate::sample::Ms;
 use crate::scenario::{self, Scenario};
 
@@ -32,29 +33,12 @@ impl Afresh {
     /// # Errors
     /// If either does not build.
     pub fn build(program: Option<PathBuf>, cache: &Path) -> anyhow::Result<Self> {
-        let program = program.map_or_else(build_program, Ok)?;
+        let program = program.map_or_else(program::build, Ok)?;
         let tasks = cache.join("memory-tasks");
         let bomb = Path::new(ROOT).join("examples/memory-bomb");
         output_of(Command::new(&program).arg("build").arg(bomb).arg("--out").arg(&tasks))?;
         Ok(Self { program, tasks })
     }
-}
-
-/// Cargo ends its own lock before it runs a bench, so it may be called from here.
-fn build_program() -> anyhow::Result<PathBuf> {
-    eprintln!("building afresh in release …");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.current_dir(ROOT).args(["build", "--locked", "--release", "-p", "afresh-host", "--bin", "afresh"]);
-    let messages = output_of(command.arg("--message-format=json-render-diagnostics"))?;
-    let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
-    let program = artifacts.filter_map(|artifact| artifact.executable).next_back();
-    program.context("cargo built no program")
-}
-
-#[derive(Deserialize)]
-struct Artifact {
-    executable: Option<PathBuf>,
 }
 
 impl Contender for Afresh {

@@ -1,0 +1,30 @@
+//! The program that a bench measures.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+use serde::Deserialize;
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// Builds this checkout's `afresh` in release. Cargo ends its own lock before it runs a bench, so it may be called from one.
+///
+/// # Errors
+/// If it does not build; with what cargo says of that.
+pub(crate) fn build() -> anyhow::Result<PathBuf> {
+    eprintln!("building afresh in release …");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(ROOT).args(["build", "--locked", "--release", "-p", "afresh-host", "--bin", "afresh"]);
+    let output = command.arg("--message-format=json-render-diagnostics").output().context("failed to run cargo")?;
+    ensure!(output.status.success(), "afresh does not build: {}", String::from_utf8_lossy(&output.stderr));
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<Artifact>(line).ok());
+    artifacts.filter_map(|artifact| artifact.executable).next_back().context("cargo built no program")
+}
+
+#[derive(Deserialize)]
+struct Artifact {
+    executable: Option<PathBuf>,
+}
