@@ -21,10 +21,8 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 /// How soon it is served on a machine that others keep busy.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// Guests that take much memory or say much, after which the worker's allocator keeps for itself what it will; and the one
-/// that asks for files, which starts the runtime of wasmtime-wasi: a thread for each core, once.
-const WARM_UP: [&str; 7] = [
-    "files_are_refused",
+/// Guests that take much memory or say much, after which the worker's allocator keeps for itself what it will.
+const WARM_UP: [&str; 6] = [
     "memory_touched_whole",
     "error_a_gigabyte",
     "log_storm",
