@@ -10,6 +10,7 @@ use afresh_queue::{AttemptRecord, JobLog, Lease, LoggedLine, NewJob, Note, Retry
 use afresh_sandbox::{Call, Cancel, LogLine, Reason, Report, Sandbox, Watch};
 
 use crate::config::Config;
+use crate::effects;
 use crate::grants::GrantBook;
 use crate::outbox::Enqueuing;
 use crate::registry::{Entry, Found, Registry};
@@ -158,8 +159,11 @@ impl Attempt {
             Ok(scratch) => scratch,
             Err(error) => return self.not_run(&format!("{error:#}")),
         };
+        effects::started(&self.lease, &shop.worker);
         let report = shop.sandbox.run(&entry.module, call, &terms.limits, &self.cancel);
-        report.unwrap_or_else(|error| self.not_run(&format!("failed to {error}")))
+        let report = report.unwrap_or_else(|error| self.not_run(&format!("failed to {error}")));
+        effects::ended(&self.lease, &shop.worker, &report.outcome);
+        report
     }
 
     /// Ours, not the guest's: it costs no attempt, and the operator hears of it. But it waits, and not for ever: handed

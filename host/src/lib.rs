@@ -22,6 +22,8 @@ pub mod cli;
 pub mod compiler;
 pub mod config;
 pub mod doctor;
+#[doc(hidden)]
+pub mod effects;
 pub mod examples;
 pub mod grants;
 pub mod machine;

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use afresh_protocol::OutcomeKind;
 use afresh_queue::log::MAX_LOG_BYTES;
-use afresh_queue::{Broker, BrokerError, Lease, LeaseRequest, Retention};
+use afresh_queue::{Broker, BrokerError, Lease, LeaseRequest, Retention, steps};
 use afresh_sandbox::{Cancel, Reason};
 use anyhow::Context as _;
 use tokio::sync::{Notify, mpsc};
@@ -139,6 +139,7 @@ impl Worker {
         presence.abort();
         // It may be in the middle of an announcement, which must not come after this.
         let _ = presence.await;
+        steps::reached("wound-down");
         presence::withdraw(&*self.broker, &self.shop.worker).await;
         result
     }
@@ -212,6 +213,9 @@ impl Worker {
     /// Leases up to `room` jobs, from the queues whose turn it is.
     async fn lease(&self, room: usize, turns: &mut Turns) -> Result<Vec<Lease>, BrokerError> {
         let leased = self.broker.lease(&self.request(turns.order(), room)).await?;
+        if !leased.is_empty() {
+            steps::reached("leased");
+        }
         turns.took(leased.iter().map(|lease| lease.job.queue.as_str()));
         Ok(leased)
     }
@@ -227,7 +231,9 @@ impl Worker {
     async fn promote(&self) -> Result<(), BrokerError> {
         // First: what is announced from here on is for the next round.
         self.agenda.begin_round(AT_LEAST_EVERY);
-        if let Some(next) = self.broker.promote(&self.queues, &self.settings.retention).await?.next {
+        let promoted = self.broker.promote(&self.queues, &self.settings.retention).await?;
+        steps::reached("promoted");
+        if let Some(next) = promoted.next {
             self.agenda.at_latest(next);
         }
         Ok(())
@@ -239,8 +245,13 @@ impl Worker {
         let held = self.in_flight.beats();
         if !held.is_empty() {
             self.broker.extend(&held, self.settings.lease).await?;
+            steps::reached("held");
         }
-        for lease in self.broker.reap(&self.request(self.queues.clone(), MOST_REAPED)).await? {
+        let reaped = self.broker.reap(&self.request(self.queues.clone(), MOST_REAPED)).await?;
+        if !reaped.is_empty() {
+            steps::reached("reaped");
+        }
+        for lease in reaped {
             tracing::warn!(
                 job = %lease.job.id, task = lease.job.task,
                 worker = lease.previous_worker.as_ref().map(|vanished| vanished.worker.as_str()),
@@ -280,6 +291,7 @@ impl Worker {
     /// Lets attempts finish up to the time-out, then interrupts them; what never started goes back at once.
     async fn wind_down(&self, slots: &Slots) {
         slots.drain();
+        steps::reached("drained");
         let running = self.in_flight.len();
         if running > 0 {
             let timeout = humantime::format_duration(self.settings.shutdown_timeout);
@@ -287,6 +299,7 @@ impl Worker {
         }
         if tokio::time::timeout(self.settings.shutdown_timeout, self.in_flight.emptied()).await.is_err() {
             let left = self.in_flight.cancel_all(Reason::Shutdown);
+            steps::reached("interrupted");
             tracing::warn!("interrupted {left} attempts: their jobs go back without losing an attempt");
             let _ = tokio::time::timeout(LAST_GRACE, self.in_flight.emptied()).await;
         }

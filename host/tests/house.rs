@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Words that must not stand in the code, or the manifest, of a folder.
 struct Absence {
@@ -81,6 +82,21 @@ fn what_the_sandbox_reports_meets_what_the_queue_records_in_one_file() {
     let mut files = code_of(&root().join("host/src"));
     files.retain(|file| names(file, "Report") && names(file, "afresh_queue"));
     assert_eq!(files, [root().join("host/src/attempt.rs")]);
+}
+
+// Every build of the whole workspace has them, and so has the `afresh` of these tests.
+#[test]
+fn what_is_shipped_has_no_steps_at_which_a_test_can_let_it_die() {
+    let dependencies = |features: &[&str]| {
+        let mut tree = Command::new(env!("CARGO"));
+        tree.args("tree --package afresh-host --edges normal --prefix none --locked --offline".split(' '));
+        let output = tree.args(features).current_dir(root()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (shipped, tested) = (dependencies(&[]), dependencies(&["--features", "steps"]));
+    let names_fail = |tree: &str| tree.lines().any(|line| line.starts_with("fail v"));
+    assert!(!names_fail(&shipped) && names_fail(&tested), "{shipped}");
 }
 
 #[test]

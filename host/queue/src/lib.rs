@@ -43,6 +43,8 @@ pub mod redis;
 pub mod schedule;
 pub mod sqlite;
 pub mod state;
+#[doc(hidden)]
+pub mod steps;
 pub mod unique;
 pub mod url;
 pub mod watch;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use afresh_queue::{Client, Enqueued, JobId, Link, NewJob};
+use afresh_queue::{Client, Enqueued, JobId, Link, NewJob, steps};
 use clap::Args as ClapArgs;
 use serde::Serialize;
 
@@ -108,6 +108,7 @@ fn one(session: &Session, task: &str, args: &Args) -> anyhow::Result<ExitCode> {
         let client = client(session, &handle);
         let id = job.id.clone();
         let enqueued = handle.ask(client.enqueue(job)).await?;
+        steps::reached("enqueued");
         say_if_there(&id, &enqueued);
         if args.wait {
             let limit = args.wait_timeout.unwrap_or(FOR_EVER).min(FOR_EVER);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use afresh_queue::{Broker, BrokerError, Extended};
+use afresh_queue::{Broker, BrokerError, Extended, steps};
 use afresh_sandbox::Reason;
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
@@ -55,6 +55,7 @@ impl Heartbeat {
             return Ok(());
         }
         let extended = self.broker.extend(&beats, self.lease).await?;
+        steps::reached("extended");
         for (beat, extended) in beats.iter().zip(extended) {
             match extended {
                 Extended::Held => {}

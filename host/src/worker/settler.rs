@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use afresh_protocol::OutcomeKind;
-use afresh_queue::{Broker, BrokerError, Settle, Settled, Settlement};
+use afresh_queue::{Broker, BrokerError, Settle, Settled, Settlement, steps};
 use tokio::sync::mpsc;
 
 use super::agenda::Agenda;
@@ -37,6 +37,7 @@ impl Settler {
         while arrivals.recv_many(&mut batch, BATCH).await > 0 {
             let settles: Vec<_> = batch.drain(..).map(|ended| self.decide(ended)).collect();
             self.notes.finish(settles.iter().map(|settle| &settle.lease)).await;
+            steps::reached("decided");
             self.settle(&settles).await;
         }
     }
@@ -77,6 +78,7 @@ impl Settler {
         loop {
             match self.broker.settle(settles).await {
                 Ok(settled) => {
+                    steps::reached("settled");
                     trouble.over("the broker takes settlements again");
                     self.note(settles, &settled);
                     return;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use afresh_queue::steps;
 use afresh_sandbox::InUse;
 use crossbeam_channel::{Receiver, Sender};
 use tokio::sync::mpsc;
@@ -120,6 +121,7 @@ impl Slot {
                 self.in_flight.remove([&lease]);
                 continue;
             };
+            steps::reached("run");
             if self.ended.send(ended).is_err() {
                 return;
             }
@@ -131,6 +133,7 @@ impl Slot {
             attempt.give_back(&self.shop)
         } else {
             self.in_flight.begin(&attempt.lease.reference());
+            steps::reached("begun");
             attempt.run(&self.shop)
         }
     }

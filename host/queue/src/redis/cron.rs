@@ -9,6 +9,7 @@ use crate::broker::BrokerError;
 use crate::clock::Timestamp;
 use crate::cron::{Cron, CronView, Crons, Kept};
 use crate::job::NewJob;
+use crate::steps;
 
 #[async_trait]
 impl Crons for RedisBroker {
@@ -106,6 +107,7 @@ impl RedisBroker {
     pub(super) async fn fire(&self, queue: &str, due: Vec<DueCron>, now: Timestamp) -> Result<bool, BrokerError> {
         let any = !due.is_empty();
         for cron in due {
+            steps::reached("cron-due");
             match Kept::decode(&cron.kept) {
                 Some(kept) => {
                     let firing = kept.fire(cron.due, now);

@@ -52,6 +52,7 @@ use crate::job::{NewJob, PAYLOAD_CEILING};
 use crate::lease::{Beat, Extended, Lease, LeaseRef, LeaseRequest};
 use crate::log::MAX_LOG_BYTES;
 use crate::policy::{KEEP_CANCELLED, KEEP_EXPIRED, Settlement};
+use crate::steps;
 use crate::url::without_credentials;
 
 /// The most jobs of one queue that one call may enqueue: they are accepted in one step, and a longer one would keep
@@ -303,6 +304,9 @@ impl Broker for RedisBroker {
         let mut done = vec![false; settlements.len()];
         for (queue, places) in by_queue(settlements, |settle| &settle.lease.queue) {
             for places in chunks(&places, |place| carried_bytes(&settlements[place])) {
+                if done.contains(&true) {
+                    steps::reached("settled-half");
+                }
                 let these: Vec<_> = places.iter().map(|&place| &settlements[place]).collect();
                 put(&mut done, places, self.settle_in(queue, &these).await?);
             }

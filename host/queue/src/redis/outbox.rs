@@ -6,6 +6,7 @@
 use super::record::Letter;
 use super::{RedisBroker, scripts};
 use crate::broker::BrokerError;
+use crate::steps;
 
 impl RedisBroker {
     /// Brings jobs to their queues. Where that fails the others go on, and it is tried again in half a minute: a Redis
@@ -21,6 +22,7 @@ impl RedisBroker {
 
     async fn send_one(&self, from: &str, letter: Letter) -> Result<(), BrokerError> {
         let Letter { name, queue, job } = letter;
+        steps::reached("letter-taken");
         let mut call = self.call(&scripts::ENQUEUE, &queue);
         for text in job {
             call.arg(text);
@@ -35,6 +37,7 @@ impl RedisBroker {
             }
             Err(error) => return Err(error),
         }
+        steps::reached("letter-brought");
         // One by one, so that none is brought twice because another failed.
         let mut sent = self.call(&scripts::SENT, from);
         self.link.invoke(sent.arg(name)).await

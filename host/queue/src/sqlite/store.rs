@@ -12,6 +12,7 @@ use super::errors::explain;
 use super::file;
 use crate::broker::BrokerError;
 use crate::clock::{Clock, Timestamp};
+use crate::steps;
 
 /// The most calls that are answered by one transaction.
 const GROUP: usize = 64;
@@ -181,6 +182,7 @@ fn transact(connection: &mut Connection, clock: &Clock, writes: &mut [Box<dyn Wr
     for write in writes {
         write.run(&transaction, now)?;
     }
+    steps::reached("uncommitted");
     transaction.commit()
 }
 
