@@ -1,10 +1,12 @@
 //! A worker process: `worker(program).tasks(&folder).broker(&url).slots(2).lease("2s").start()`. Its log is read as
 //! JSON while it runs, so that a test waits for a moment the worker tells of, and never sleeps.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::io::{BufRead as _, BufReader, Read};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -88,6 +90,13 @@ impl Builder {
     #[must_use]
     pub fn switch(mut self, name: &str) -> Self {
         self.0.arg(name);
+        self
+    }
+
+    /// With this variable in its environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.0.env(name, value);
         self
     }
 
@@ -231,6 +240,22 @@ impl Worker {
     /// If it does not end soon, or was killed.
     #[track_caller]
     pub fn ends(&mut self) -> i32 {
+        let status = self.status();
+        status.code().unwrap_or_else(|| panic!("the worker was killed; it says:\n{}", self.log()))
+    }
+
+    /// Waits until it is gone by a signal that nobody here sent; answers which.
+    ///
+    /// # Panics
+    /// If it does not end soon, or ended by itself.
+    #[track_caller]
+    pub fn dies(&mut self) -> i32 {
+        let status = self.status();
+        status.signal().unwrap_or_else(|| panic!("the worker ended with {status}; it says:\n{}", self.log()))
+    }
+
+    #[track_caller]
+    fn status(&mut self) -> ExitStatus {
         let mut status = None;
         let _ = wait_until(SOON, || {
             status = self.child.try_wait().expect("a child can be waited for");
@@ -240,7 +265,7 @@ impl Worker {
         if let Some(reader) = self.reader.take() {
             let _ = reader.join();
         }
-        status.code().unwrap_or_else(|| panic!("the worker was killed; it says:\n{}", self.log()))
+        status
     }
 
     fn signal(&self, signal: Signal) {
