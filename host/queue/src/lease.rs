@@ -11,7 +11,7 @@ use crate::job::{Job, JobId};
 pub struct Lease {
     /// The job, with its counters as they are now and its earlier attempts.
     pub job: Job,
-    /// The fencing token: larger than that of any earlier lease of this queue.
+    /// The fencing token: no other lease of the job ever had it.
     pub token: u64,
     /// When the right ends, by the broker's clock.
     pub until: Timestamp,

@@ -3,7 +3,7 @@
 //! * [`job`], [`state`]: a request to run a task, the JSON that people see, and where it stands
 //! * [`history`]: the bounded record of a job's attempts
 //! * [`fingerprint`]: what failures have in common
-//! * [`lease`]: the right to run a job until an instant, fenced by a token
+//! * [`lease`]: the right to run a job until an instant, fenced by a token (`tokens`)
 //! * [`unique`]: unique jobs
 //! * [`chain`], [`batch`]: jobs that follow others, and jobs that belong together
 //! * [`log`]: the bounded record of what a job's attempts logged
@@ -45,6 +45,7 @@ pub mod sqlite;
 pub mod state;
 #[doc(hidden)]
 pub mod steps;
+mod tokens;
 pub mod unique;
 pub mod url;
 pub mod watch;

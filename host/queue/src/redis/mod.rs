@@ -53,6 +53,7 @@ use crate::lease::{Beat, Extended, Lease, LeaseRef, LeaseRequest};
 use crate::log::MAX_LOG_BYTES;
 use crate::policy::{KEEP_CANCELLED, KEEP_EXPIRED, Settlement};
 use crate::steps;
+use crate::tokens::Tokens;
 use crate::url::without_credentials;
 
 /// The most jobs of one queue that one call may enqueue: they are accepted in one step, and a longer one would keep
@@ -73,6 +74,7 @@ pub struct RedisBroker {
     requests: Arc<Requests>,
     /// Queues this broker has put on the list of queues when it leased from them.
     listed: Mutex<HashSet<String>>,
+    tokens: Tokens,
 }
 
 impl RedisBroker {
@@ -90,7 +92,7 @@ impl RedisBroker {
                 "`{place}` is not the URL of a Redis server ({error}): write redis://HOST:PORT"
             ))
         })?;
-        Ok(Self { link, clock, news, requests, listed: Mutex::default() })
+        Ok(Self { link, clock, news, requests, listed: Mutex::default(), tokens: Tokens::new() })
     }
 
     /// A call of a script on a queue, at this time.
@@ -137,7 +139,7 @@ impl RedisBroker {
                 }
                 let mut call = self.call(script, queue);
                 call.arg(max).arg(bytes).arg(micros(request.duration)).arg(&request.worker).arg(leases.len());
-                call.arg(request.begin).arg(micros(KEEP_EXPIRED));
+                call.arg(self.tokens.take(max)).arg(request.begin).arg(micros(KEEP_EXPIRED));
                 let leased: Leased = match self.link.invoke(&call).await {
                     Ok(leased) => leased,
                     // What is leased already must not be dropped, and lost; the next call will say this again.

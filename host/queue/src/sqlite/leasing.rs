@@ -12,6 +12,7 @@ use crate::job::JobId;
 use crate::lease::{Lease, LeaseRequest};
 use crate::policy::KEEP_EXPIRED;
 use crate::state::State;
+use crate::tokens::Tokens;
 
 /// The most jobs of a queue that a lease of fewer looks at, so that a queue of jobs that are to be held keeps nobody
 /// waiting.
@@ -20,6 +21,7 @@ const LOOKED_AT: usize = 1_000;
 /// What a request has been given, and may be given yet.
 pub(super) struct Filling<'a> {
     pub(super) request: &'a LeaseRequest,
+    tokens: &'a Tokens,
     bytes: usize,
     pub(super) leases: Vec<Lease>,
     /// Nothing more is given, though there may be more.
@@ -27,8 +29,8 @@ pub(super) struct Filling<'a> {
 }
 
 impl<'a> Filling<'a> {
-    pub(super) fn new(request: &'a LeaseRequest) -> Self {
-        Self { request, bytes: request.max_bytes, leases: Vec::new(), over: request.max == 0 }
+    pub(super) fn new(request: &'a LeaseRequest, tokens: &'a Tokens) -> Self {
+        Self { request, tokens, bytes: request.max_bytes, leases: Vec::new(), over: request.max == 0 }
     }
 
     /// Whether a job of this size is let in: the first is, whatever its size. One that is not ends the batch, so that
@@ -46,6 +48,11 @@ impl<'a> Filling<'a> {
     pub(super) fn push(&mut self, lease: Lease) {
         self.leases.push(lease);
         self.over |= self.leases.len() == self.request.max;
+    }
+
+    /// The fencing token of the next lease.
+    pub(super) fn token(&self) -> u64 {
+        self.tokens.take(1)
     }
 
     pub(super) fn left(&self) -> usize {
@@ -86,8 +93,8 @@ impl Candidate {
     }
 }
 
-pub(super) fn lease(queues: &mut Queues<'_>, request: &LeaseRequest) -> Result<Vec<Lease>> {
-    let mut filling = Filling::new(request);
+pub(super) fn lease(queues: &mut Queues<'_>, request: &LeaseRequest, tokens: &Tokens) -> Result<Vec<Lease>> {
+    let mut filling = Filling::new(request, tokens);
     for name in &request.queues {
         if filling.over {
             break;
@@ -182,7 +189,7 @@ fn held_by<'n>(queue: &mut Queue<'_>, names: &'n [String]) -> Result<Option<(&'n
 }
 
 fn give(queue: &mut Queue<'_>, filling: &mut Filling<'_>, candidate: &Candidate, names: &[String]) -> Result<Start> {
-    let (token, until) = (queue.token(), queue.now.after(filling.request.duration));
+    let (token, until) = (filling.token(), queue.now.after(filling.request.duration));
     let counted = (!names.is_empty()).then(|| names.join("\n"));
     let (_, job) = queue
         .file
@@ -193,7 +200,7 @@ fn give(queue: &mut Queue<'_>, filling: &mut Filling<'_>, candidate: &Candidate,
         ))?
         .query_row(
             named_params! {
-                ":job": candidate.job, ":worker": filling.request.worker, ":token": token, ":until": until,
+                ":job": candidate.job, ":worker": filling.request.worker, ":token": token.cast_signed(), ":until": until,
                 ":begun": filling.leases.len() < filling.request.begin, ":counted": counted,
             },
             job,
@@ -207,7 +214,6 @@ fn give(queue: &mut Queue<'_>, filling: &mut Filling<'_>, candidate: &Candidate,
     queue.take_turn(candidate.priority, candidate.place)?;
     match job {
         Ok(job) => {
-            let token = token.unsigned_abs();
             filling.push(Lease { job, token, until, since: queue.now, previous_worker: None });
             Ok(Start::Given)
         }

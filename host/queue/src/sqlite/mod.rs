@@ -41,6 +41,7 @@ mod verbs;
 mod waiting;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -55,6 +56,7 @@ use crate::clock::Clock;
 use crate::job::{JobId, JobView, NewJob, PAYLOAD_CEILING};
 use crate::lease::{Beat, Extended, Lease, LeaseRef, LeaseRequest};
 use crate::log::JobLog;
+use crate::tokens::Tokens;
 use queue::Queues;
 use store::Store;
 use waiting::Told;
@@ -70,6 +72,7 @@ pub struct SqliteBroker {
     /// Told whenever this process has asked to cancel a running job.
     asked: Notify,
     told: Told,
+    tokens: Arc<Tokens>,
 }
 
 impl SqliteBroker {
@@ -92,7 +95,13 @@ impl SqliteBroker {
     }
 
     fn of(store: Store) -> Self {
-        Self { store, written: Notify::new(), asked: Notify::new(), told: Told::default() }
+        Self {
+            store,
+            written: Notify::new(),
+            asked: Notify::new(),
+            told: Told::default(),
+            tokens: Arc::new(Tokens::new()),
+        }
     }
 
     /// Carries out what changes jobs, in one transaction, and wakes who waits for that.
@@ -132,8 +141,8 @@ impl Broker for SqliteBroker {
     }
 
     async fn lease(&self, request: &LeaseRequest) -> Result<Vec<Lease>, BrokerError> {
-        let request = request.clone();
-        self.change(move |queues| leasing::lease(queues, &request)).await
+        let (request, tokens) = (request.clone(), self.tokens.clone());
+        self.change(move |queues| leasing::lease(queues, &request, &tokens)).await
     }
 
     async fn extend(&self, leases: &[Beat], duration: Duration) -> Result<Vec<Extended>, BrokerError> {
@@ -169,8 +178,8 @@ impl Broker for SqliteBroker {
     }
 
     async fn reap(&self, request: &LeaseRequest) -> Result<Vec<Lease>, BrokerError> {
-        let request = request.clone();
-        self.change(move |queues| reaping::reap(queues, &request)).await
+        let (request, tokens) = (request.clone(), self.tokens.clone());
+        self.change(move |queues| reaping::reap(queues, &request, &tokens)).await
     }
 
     async fn wait(&self, queues: &[String], at_most: Duration) {

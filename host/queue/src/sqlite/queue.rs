@@ -33,7 +33,7 @@ impl<'a> Queues<'a> {
         Ok(&mut self.open[index])
     }
 
-    /// Writes back what has changed; without this places and tokens would be given out twice. Answers whether a worker
+    /// Writes back what has changed; without this places would be given out twice. Answers whether a worker
     /// that waits may find something to do.
     pub(super) fn close(self) -> Result<bool> {
         let mut wake = false;
@@ -62,11 +62,10 @@ pub(super) struct Queue<'a> {
     pub(super) wake: bool,
 }
 
-/// What its row says.
+/// What its row says. (`last_token` is of the time when tokens were counted in the file.)
 #[derive(Clone, Copy, Default)]
 pub(super) struct Row {
     pub(super) last_place: i64,
-    pub(super) last_token: i64,
     pub(super) fair_since: Option<i64>,
     pub(super) dead_bytes: i64,
 }
@@ -76,12 +75,11 @@ impl<'a> Queue<'a> {
     pub(super) fn open(file: &'a Connection, now: Timestamp, name: &str) -> Result<Self> {
         let found = file
             .prepare_cached(
-                "SELECT last_place, last_token, fair_since, dead_bytes, EXISTS (SELECT 1 FROM limits WHERE queue = ?1)
+                "SELECT last_place, fair_since, dead_bytes, EXISTS (SELECT 1 FROM limits WHERE queue = ?1)
                  FROM queues WHERE name = ?1",
             )?
             .query_row([name], |row| {
-                let (last_place, last_token) = (row.get(0)?, row.get(1)?);
-                Ok((Row { last_place, last_token, fair_since: row.get(2)?, dead_bytes: row.get(3)? }, row.get(4)?))
+                Ok((Row { last_place: row.get(0)?, fair_since: row.get(1)?, dead_bytes: row.get(2)? }, row.get(3)?))
             })
             .optional()?;
         let (row, limited) = found.unwrap_or_default();
@@ -108,24 +106,16 @@ impl<'a> Queue<'a> {
         &mut self.row
     }
 
-    /// A new fencing token.
-    pub(super) fn token(&mut self) -> i64 {
-        let row = self.row_mut();
-        row.last_token += 1;
-        row.last_token
-    }
-
     fn write(&mut self) -> Result<()> {
         if self.changed {
-            let Row { last_place, last_token, fair_since, dead_bytes } = self.row;
+            let Row { last_place, fair_since, dead_bytes } = self.row;
             self.file
                 .prepare_cached(
-                    "INSERT INTO queues (name, last_place, last_token, fair_since, dead_bytes)
-                     VALUES (?1, ?2, ?3, ?4, ?5)
-                     ON CONFLICT (name) DO UPDATE SET last_place = excluded.last_place, last_token = excluded.last_token,
+                    "INSERT INTO queues (name, last_place, fair_since, dead_bytes) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT (name) DO UPDATE SET last_place = excluded.last_place,
                          fair_since = excluded.fair_since, dead_bytes = excluded.dead_bytes",
                 )?
-                .execute((&self.name, last_place, last_token, fair_since, dead_bytes))?;
+                .execute((&self.name, last_place, fair_since, dead_bytes))?;
         }
         self.write_usage()?;
         self.write_turns()

@@ -9,9 +9,10 @@ use super::record::{JOB, job};
 use crate::clock::Timestamp;
 use crate::flow::Ending;
 use crate::lease::{Beat, Extended, Lease, LeaseRef, LeaseRequest, Vanished};
+use crate::tokens::Tokens;
 
-pub(super) fn reap(queues: &mut Queues<'_>, request: &LeaseRequest) -> Result<Vec<Lease>> {
-    let mut filling = Filling::new(request);
+pub(super) fn reap(queues: &mut Queues<'_>, request: &LeaseRequest, tokens: &Tokens) -> Result<Vec<Lease>> {
+    let mut filling = Filling::new(request, tokens);
     for name in &request.queues {
         if filling.over {
             break;
@@ -40,10 +41,9 @@ fn reap_from(queue: &mut Queue<'_>, filling: &mut Filling<'_>) -> Result<()> {
         if !filling.lets_in(bytes) {
             break;
         }
-        let token = queue.token();
-        match take_over.query_row((key, &filling.request.worker, token, until), job)?.1 {
+        let token = filling.token();
+        match take_over.query_row((key, &filling.request.worker, token.cast_signed(), until), job)?.1 {
             Ok(job) => {
-                let token = token.unsigned_abs();
                 filling.push(Lease { job, token, until, since, previous_worker: Some(vanished) });
             }
             Err(reason) => bury_unreadable(queue, key, &reason)?,

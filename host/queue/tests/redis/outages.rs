@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use afresh_harness::{RedisServer, SOON};
 use afresh_queue::redis::RedisBroker;
-use afresh_queue::{Broker, BrokerError, Clock, Inspect, NewJob, Settled, State};
+use afresh_queue::{Beat, Broker, BrokerError, Clock, Extended, Inspect, NewJob, Settled, State};
 use tokio::time::{Instant, sleep};
 
-use crate::{broker, complete, request};
+use crate::{LEASE, broker, complete, request};
 
 /// Calls again until the call does not fail in passing.
 async fn persist<T>(mut call: impl AsyncFnMut() -> Result<T, BrokerError>) -> T {
@@ -48,6 +48,25 @@ async fn a_server_that_crashes_and_restarts_loses_nothing_that_was_acknowledged(
     assert_eq!(persist(async || broker.settle(&[complete(&lease)]).await).await, [Settled::Done]);
     assert_eq!(broker.job(&before.id).await.unwrap().unwrap().state, State::Succeeded);
     assert_eq!(broker.result(&before.id).await.unwrap().as_deref(), Some(b"done".as_slice()));
+}
+
+#[tokio::test]
+async fn a_lease_that_the_server_lost_in_a_crash_settles_nothing_for_whoever_had_it() {
+    let mut server = RedisServer::start();
+    let (first, second) = (broker(&server), broker(&server));
+    let job = NewJob::new("t", "");
+    first.enqueue(vec![job.clone()]).await.unwrap();
+    assert!(server.command("SAVE").starts_with("+OK"));
+    let lost = first.lease(&request("default", 1)).await.unwrap().remove(0);
+    server.restart();
+
+    let lease = persist(async || second.lease(&request("default", 1)).await).await.remove(0);
+    assert_eq!((&lease.job, lease.job.counters.starts), (&lost.job, 1), "the server knows of no lease before this one");
+    assert_eq!(persist(async || first.settle(&[complete(&lost)]).await).await, [Settled::Stale]);
+    let beat = Beat { lease: lost.reference(), begun: true };
+    assert_eq!(first.extend(&[beat], LEASE).await.unwrap(), [Extended::Lost]);
+    assert_eq!(second.job(&job.id).await.unwrap().unwrap().state, State::Running);
+    assert_eq!(second.settle(&[complete(&lease)]).await.unwrap(), [Settled::Done]);
 }
 
 #[tokio::test]

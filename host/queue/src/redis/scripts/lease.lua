@@ -5,12 +5,12 @@
 -- KEYS     1 the queue (common.lua)
 -- ARGV     1 now in µs ('' = ask TIME) · 2 at most so many jobs · 3 at most so many bytes of payloads and histories
 --          4 the lease's length in µs · 5 worker · 6 how many jobs the caller has already (with none, the first job is
---          given whatever its size) · 7 how many begin at once, counted with those of 6 · 8 how long to keep what expires,
---          in µs
+--          given whatever its size) · 7 the first of so many tokens as 2 says, which no other lease of these jobs ever had
+--          8 how many begin at once, counted with those of 6 · 9 how long to keep what expires, in µs
 -- Returns  now · 1 if there may be more · bytes of payloads and histories handed out, then one row for each lease:
 --          id · token · starts · task · payload · options · at · run_at · priority · failures · waits · lost · history
 -- States   queued → running, expired
-local max, max_bytes, has, begin = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local max, max_bytes, has, begin = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[6]), tonumber(ARGV[8])
 -- The most jobs that are looked at, so that a queue of held jobs keeps nobody waiting.
 local LOOKED_AT = math.max(1000, max)
 
@@ -19,8 +19,7 @@ if limited then max = math.min(max, (room('queue'))) end
 
 local ends, worker = text(now + tonumber(ARGV[4])), ARGV[5]
 local reply, running, bytes, looked_at, more = { now, 0, 0 }, {}, 0, 0, false
-local token = redis.call('GET', K.seq) or '0'
-local turns = {}
+local token, turns = tonumber(ARGV[7]), {}
 
 -- The limit that keeps a job from starting, and until when; or nil.
 local function held_by(names)
@@ -45,7 +44,7 @@ while #running / 2 < max and looked_at < LOOKED_AT and not more do
       local names = limited and limits_of(job[2] or '', job[13]) or {}
       local limit, at = held_by(names)
       if job[14] and starts == 0 and tonumber(job[14]) <= now then
-        end_unrun(id, leaving(id), 'expired', tonumber(ARGV[8]))
+        end_unrun(id, leaving(id), 'expired', tonumber(ARGV[9]))
       elseif limit then
         hold(id, score, limit, at, names)
       elseif #payload + #history > math.max(max_bytes - bytes, 0) and #running / 2 + has > 0 then
@@ -57,10 +56,9 @@ while #running / 2 < max and looked_at < LOOKED_AT and not more do
         starts = starts + 1
         running[#running + 1] = ends
         running[#running + 1] = id
-        local count = #running / 2
         local fields = {
-          'state', 'running', 'token', text(token + count), 'worker', worker, 'starts', starts, 'score', score,
-          'begun', count + has <= begin and '1' or '0',
+          'state', 'running', 'token', text(token), 'worker', worker, 'starts', starts, 'score', score,
+          'begun', #running / 2 + has <= begin and '1' or '0',
         }
         if names[1] then
           for _, name in ipairs(names) do start_under(name, 1) end
@@ -81,9 +79,10 @@ while #running / 2 < max and looked_at < LOOKED_AT and not more do
           end
         end
         reply[#reply + 1] = {
-          id, token + count, starts, job[2] or '', payload, job[4] or '', job[5] or '', job[6] or job[5] or '',
+          id, token, starts, job[2] or '', payload, job[4] or '', job[5] or '', job[6] or job[5] or '',
           job[7] or '0', job[9] or '0', job[10] or '0', job[11] or '0', history,
         }
+        token = token + 1
       end
     end
   end
@@ -91,7 +90,6 @@ end
 
 local count = #running / 2
 if count > 0 then
-  redis.call('INCRBY', K.seq, count)
   in_parts('ZADD', K.running, running)
   if limited and rule('queue') then start_under('queue', count) end
 end

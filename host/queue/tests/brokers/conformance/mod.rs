@@ -35,7 +35,7 @@ macro_rules! suite {
                     queues_are_taken_in_the_order_asked_for,
                     a_lease_is_bounded_in_jobs_and_in_bytes,
                     two_workers_never_share_a_job,
-                    tokens_grow_and_leases_say_when_they_end,
+                    each_lease_has_a_token_of_its_own_and_says_when_it_ends,
                     looking_into_a_queue_does_not_make_it,
                     an_extended_lease_does_not_expire,
                     an_expired_lease_is_taken_over_without_counting_a_start,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use afresh_queue::sqlite::SqliteBroker;
-use afresh_queue::{Broker, BrokerError, Clock, Inspect, JobId, NewJob, State};
+use afresh_queue::{Broker, BrokerError, Clock, Inspect, JobId, NewJob, Settled, State};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -74,6 +74,33 @@ async fn a_file_of_the_first_version_is_taken_to_this_one_with_its_jobs() {
     assert_eq!(found, [("old", &b"abc"[..]), ("new", b"payload of new")]);
     drop(broker);
     open(&file).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_is_restored_from_a_copy_gives_no_token_again() {
+    let (folder, file) = folder();
+    let broker = open(&file).await.unwrap();
+    broker.enqueue(vec![job("a")]).await.unwrap();
+    let copy = folder.path().join("copy.db");
+    let other = Connection::open(&file).unwrap();
+    other.execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
+    let lost = broker.lease(&request("default", 1)).await.unwrap().remove(0);
+    // Under the worker's feet, as SQLite's own `.restore` does it.
+    other.execute("ATTACH ?1 AS copy", [copy.to_str().unwrap()]).unwrap();
+    other
+        .execute_batch(
+            "BEGIN; DELETE FROM jobs; DELETE FROM queues;
+             INSERT INTO queues SELECT * FROM copy.queues; INSERT INTO jobs SELECT * FROM copy.jobs;
+             INSERT INTO payloads SELECT * FROM copy.payloads; COMMIT",
+        )
+        .unwrap();
+
+    let second = open(&file).await.unwrap();
+    let lease = second.lease(&request("default", 1)).await.unwrap().remove(0);
+    assert_eq!(lease.job, lost.job, "the file knows of no lease before this one");
+    let done = |lease| settle(lease, complete("", Duration::from_secs(9)));
+    assert_eq!(broker.settle(&[done(&lost)]).await.unwrap(), [Settled::Stale]);
+    assert_eq!(second.settle(&[done(&lease)]).await.unwrap(), [Settled::Done]);
 }
 
 #[tokio::test]
