@@ -17,6 +17,9 @@ pub struct Lease {
     pub until: Timestamp,
     /// When it was given, by the broker's clock.
     pub since: Timestamp,
+    /// Whether its attempt counts as begun: the lease was asked for a slot that has nothing to do, or the attempt is
+    /// [known to have begun](Vanished::begun) with the worker that vanished.
+    pub begun: bool,
     /// Who held the lease before, where this one was taken from a worker that vanished.
     pub previous_worker: Option<Vanished>,
 }

@@ -12,7 +12,8 @@ pub struct Counters {
     pub starts: u32,
     /// Attempts that ended in a failure.
     pub failures: u32,
-    /// Waits that cost no attempt: snoozes, and missing or bad modules. Bounded too, so that no job waits for ever.
+    /// Waits that cost no attempt: snoozes, missing or bad modules, and last attempts that were lost before they began.
+    /// Bounded too, so that no job waits for ever.
     pub waits: u32,
     /// Attempts that had begun when their worker vanished.
     pub lost: u32,
@@ -23,6 +24,19 @@ impl Counters {
     #[must_use]
     pub fn lose(self, begun: bool) -> Self {
         Self { lost: self.lost.saturating_add(u32::from(begun)), ..self }
+    }
+
+    fn fail(self) -> Self {
+        Self { failures: self.failures.saturating_add(1), ..self }
+    }
+
+    /// An attempt that does not count.
+    fn give_back(self) -> Self {
+        Self { starts: self.starts.saturating_sub(1), ..self }
+    }
+
+    fn wait(self) -> Self {
+        Self { waits: self.waits.saturating_add(1), ..self.give_back() }
     }
 }
 
@@ -73,7 +87,7 @@ pub struct RetryPolicy {
     pub max_backoff: Duration,
     /// By how much the wait grows with every failure.
     pub factor: f64,
-    /// How many waits that cost no attempt (snoozes, bad modules) a job may have.
+    /// How many [waits](Counters::waits) that cost no attempt a job may have.
     pub max_waits: u32,
     /// How many attempts may take their worker down (or be lost with it), whatever `max_attempts` says: a job that kills
     /// its worker shall not go round the fleet.
@@ -99,25 +113,54 @@ impl Default for RetryPolicy {
 
 impl RetryPolicy {
     /// What becomes of a job whose attempt ended in `outcome`, and its counters from then on. `counters.starts` counts
-    /// the attempt that has just ended, and `counters.lost` as well if it is lost after it had begun ([`Counters::lose`]).
+    /// the attempt that has just ended.
     pub fn decide(&self, outcome: Outcome, counters: Counters, random: &mut impl Rng) -> (Settlement, Counters) {
-        let unspent = Counters { starts: counters.starts.saturating_sub(1), ..counters };
-        let failed = Counters { failures: counters.failures.saturating_add(1), ..counters };
-        let waited = Counters { waits: counters.waits.saturating_add(1), ..unspent };
         match outcome {
             Outcome::Succeeded(reply) => (Settlement::Complete { reply, keep: self.keep_result }, counters),
-            Outcome::Rejected(_) => (Settlement::Bury, failed),
+            Outcome::Rejected(_) => (Settlement::Bury, counters.fail()),
             Outcome::Cancelled => (Settlement::Cancel, counters),
-            Outcome::Interrupted => (Settlement::Release, unspent),
-            Outcome::Snoozed(_) | Outcome::BadModule(_) if waited.waits > self.max_waits => (Settlement::Bury, waited),
-            Outcome::Snoozed(delay) => (Settlement::Retry { delay: delay.min(MAX_DELAY) }, waited),
-            Outcome::BadModule(_) => (Settlement::Retry { delay: self.backoff(waited.waits, None, random) }, waited),
-            _ if failed.starts >= self.max_attempts || failed.lost >= self.max_lost => (Settlement::Bury, failed),
-            Outcome::Failed { retry_after, .. } => {
-                (Settlement::Retry { delay: self.backoff(failed.failures, retry_after, random) }, failed)
-            }
-            _ => (Settlement::Retry { delay: self.backoff(failed.failures, None, random) }, failed),
+            Outcome::Interrupted => (Settlement::Release, counters.give_back()),
+            Outcome::Snoozed(delay) => self.put_off(counters, Some(delay), random),
+            Outcome::BadModule(_) => self.put_off(counters, None, random),
+            Outcome::Failed { retry_after, .. } => self.try_again(counters, retry_after, random),
+            _ => self.try_again(counters, None, random),
         }
+    }
+
+    /// The same where the lease expired and was taken over, and the attempt is known to have `begun` or not. A job is not
+    /// dead of a last attempt that nobody saw: who runs one has it known before ([`RetryPolicy::is_last`]), so the start is
+    /// given back; and it counts as a wait, so that a job whose very lease takes workers down does not go round for ever.
+    pub fn decide_lost(&self, begun: bool, counters: Counters, random: &mut impl Rng) -> (Settlement, Counters) {
+        if !begun && self.is_last(counters) {
+            return self.put_off(counters, None, random);
+        }
+        self.try_again(counters.lose(begun), None, random)
+    }
+
+    /// Whether no attempt follows the one that `counters.starts` counts, should it fail. Its guest may run only once the
+    /// broker knows that it has begun.
+    pub fn is_last(&self, counters: Counters) -> bool {
+        counters.starts >= self.max_attempts || counters.lost >= self.max_lost
+    }
+
+    /// After what costs no attempt, in `delay` or by the backoff, unless there were too many waits.
+    fn put_off(&self, counters: Counters, delay: Option<Duration>, random: &mut impl Rng) -> (Settlement, Counters) {
+        let waited = counters.wait();
+        if waited.waits > self.max_waits {
+            return (Settlement::Bury, waited);
+        }
+        let delay = delay.map(|delay| delay.min(MAX_DELAY));
+        let delay = delay.unwrap_or_else(|| self.backoff(waited.waits, None, random));
+        (Settlement::Retry { delay }, waited)
+    }
+
+    /// After a failure, unless that was the last attempt.
+    fn try_again(&self, counters: Counters, after: Option<Duration>, random: &mut impl Rng) -> (Settlement, Counters) {
+        let failed = counters.fail();
+        if self.is_last(failed) {
+            return (Settlement::Bury, failed);
+        }
+        (Settlement::Retry { delay: self.backoff(failed.failures, after, random) }, failed)
     }
 
     /// The wait before the next attempt after `failures` failures: full jitter above the floor, so that what the task
@@ -266,15 +309,47 @@ mod tests {
             for lost in 1.. {
                 counters.starts += 1;
                 // One that was only held ahead of the slots is lost as well, and took nobody down.
-                let begun = lost % 3 != 0;
-                counters = counters.lose(begun);
-                let (settlement, after) = policy.decide(outcome(OutcomeKind::Lost, None), counters, &mut random);
-                prop_assert_eq!(settlement == Settlement::Bury, counters.lost == max_lost);
+                let (settlement, after) = policy.decide_lost(lost % 3 != 0, counters, &mut random);
+                prop_assert_eq!(settlement == Settlement::Bury, after.lost == max_lost);
                 if settlement == Settlement::Bury {
                     return Ok(());
                 }
                 counters = after;
             }
+        }
+
+        /// Each attempt is lost, or fails: whoever runs a last one has it known first.
+        #[test]
+        fn a_job_is_dead_as_lost_only_of_an_attempt_that_had_begun_or_of_too_many_waits(
+            policy in policies(), max_lost in 1..9_u32, attempts in prop::collection::vec((any::<bool>(), any::<bool>()), 200),
+            seed: u64,
+        ) {
+            let policy = RetryPolicy { max_lost, ..policy };
+            let mut random = StdRng::seed_from_u64(seed);
+            let mut counters = Counters::default();
+            let mut ran = 0;
+            for (runs, known) in attempts {
+                counters.starts += 1;
+                let last = policy.is_last(counters);
+                // One that is not the last may run without anybody knowing.
+                let begun = runs && (known || last);
+                ran += u32::from(runs);
+                prop_assert!(ran <= policy.max_attempts, "a guest runs too often");
+                let (settlement, after) = policy.decide_lost(begun, counters, &mut random);
+                prop_assert_eq!(after.lost, counters.lost + u32::from(begun));
+                if last && !begun {
+                    prop_assert_eq!((after.starts, after.waits), (counters.starts - 1, counters.waits + 1));
+                    prop_assert_eq!(settlement == Settlement::Bury, after.waits > policy.max_waits);
+                } else {
+                    prop_assert_eq!((after.starts, after.waits), (counters.starts, counters.waits));
+                    prop_assert_eq!(settlement == Settlement::Bury, begun && policy.is_last(after));
+                }
+                if settlement == Settlement::Bury {
+                    return Ok(());
+                }
+                counters = after;
+            }
+            prop_assert!(false, "it goes round for ever");
         }
 
         #[test]

@@ -243,6 +243,7 @@ pub(super) struct Row {
     token: u64,
     starts: u32,
     job: Result<Job, String>,
+    begun: bool,
     previous_worker: Option<Vanished>,
 }
 
@@ -263,6 +264,7 @@ impl Row {
                 token: self.token,
                 until: Timestamp(since.0 + micros(duration)),
                 since,
+                begun: self.begun,
                 previous_worker: self.previous_worker,
             }),
             Err(reason) => Err(Unreadable { id: self.id, token: self.token, starts: self.starts, reason }),
@@ -285,9 +287,9 @@ impl FromRedisValue for Row {
         let mut fields = Fields(Vec::<Value>::from_redis_value(value)?.into_iter());
         let (id, token, starts) = (fields.next::<String>()?, fields.next()?, fields.next()?);
         let job = read_job(&id, starts, &mut fields);
-        let (worker, begun) = (fields.next::<Option<String>>()?, fields.next::<Option<String>>()?);
-        let previous_worker = worker.map(|worker| Vanished { worker, begun: begun.as_deref() == Some("1") });
-        Ok(Self { id, token, starts, job, previous_worker })
+        let (begun, worker) = (fields.next::<String>()? == "1", fields.next::<Option<String>>()?);
+        let previous_worker = worker.map(|worker| Vanished { worker, begun });
+        Ok(Self { id, token, starts, job, begun, previous_worker })
     }
 }
 

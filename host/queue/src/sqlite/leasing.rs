@@ -190,6 +190,7 @@ fn held_by<'n>(queue: &mut Queue<'_>, names: &'n [String]) -> Result<Option<(&'n
 
 fn give(queue: &mut Queue<'_>, filling: &mut Filling<'_>, candidate: &Candidate, names: &[String]) -> Result<Start> {
     let (token, until) = (filling.token(), queue.now.after(filling.request.duration));
+    let begun = filling.leases.len() < filling.request.begin;
     let counted = (!names.is_empty()).then(|| names.join("\n"));
     let (_, job) = queue
         .file
@@ -201,7 +202,7 @@ fn give(queue: &mut Queue<'_>, filling: &mut Filling<'_>, candidate: &Candidate,
         .query_row(
             named_params! {
                 ":job": candidate.job, ":worker": filling.request.worker, ":token": token.cast_signed(), ":until": until,
-                ":begun": filling.leases.len() < filling.request.begin, ":counted": counted,
+                ":begun": begun, ":counted": counted,
             },
             job,
         )?;
@@ -214,7 +215,7 @@ fn give(queue: &mut Queue<'_>, filling: &mut Filling<'_>, candidate: &Candidate,
     queue.take_turn(candidate.priority, candidate.place)?;
     match job {
         Ok(job) => {
-            filling.push(Lease { job, token, until, since: queue.now, previous_worker: None });
+            filling.push(Lease { job, token, until, since: queue.now, begun, previous_worker: None });
             Ok(Start::Given)
         }
         Err(reason) => {

@@ -44,7 +44,8 @@ fn reap_from(queue: &mut Queue<'_>, filling: &mut Filling<'_>) -> Result<()> {
         let token = filling.token();
         match take_over.query_row((key, &filling.request.worker, token.cast_signed(), until), job)?.1 {
             Ok(job) => {
-                filling.push(Lease { job, token, until, since, previous_worker: Some(vanished) });
+                let begun = vanished.begun;
+                filling.push(Lease { job, token, until, since, begun, previous_worker: Some(vanished) });
             }
             Err(reason) => bury_unreadable(queue, key, &reason)?,
         }

@@ -5,7 +5,7 @@
 -- ARGV     1 now in µs ('' = ask TIME) · 2 at most so many jobs · 3 at most so many bytes of payloads and histories
 --          4 the lease's length in µs · 5 worker · 6 how many jobs the caller has already · 7 the first of so many tokens
 --          as 2 says, which no other lease of these jobs ever had
--- Returns  as lease does, with the vanished worker and 1 if its attempt had begun at the end of each row
+-- Returns  as lease does, with the vanished worker at the end of each row, whose attempt is known to have begun or not
 -- States   running → running
 local max, max_bytes = tonumber(ARGV[2]), tonumber(ARGV[3])
 local expired = redis.call('ZRANGE', K.running, '-inf', now, 'BYSCORE', 'LIMIT', 0, max)
@@ -29,7 +29,7 @@ for _, id in ipairs(expired) do
     redis.call('ZADD', K.running, ends, id)
     reply[#reply + 1] = {
       id, token, job[8] or '0', job[2] or '', payload, job[4] or '', job[5] or '', job[6] or job[5] or '',
-      job[7] or '0', job[9] or '0', job[10] or '0', job[11] or '0', history, job[13] or '', job[14] or '0',
+      job[7] or '0', job[9] or '0', job[10] or '0', job[11] or '0', history, job[14] or '0', job[13] or '',
     }
     token = token + 1
   else
