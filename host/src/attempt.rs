@@ -15,6 +15,7 @@ use crate::grants::GrantBook;
 use crate::outbox::Enqueuing;
 use crate::registry::{Entry, Found, Registry};
 use crate::terms::Terms;
+use crate::worker::begins::Begin;
 use crate::worker::budget::Budget;
 
 /// A job whose module is still being compiled waits about as long again as that has taken, within these.
@@ -74,7 +75,7 @@ pub struct Workshop {
 impl Attempt {
     /// Runs the job's task once, as soon as there is memory for it. Blocks this thread; by the time it returns the guest's
     /// memory is gone.
-    pub fn run(self, shop: &Workshop) -> Ended {
+    pub fn run(self, shop: &Workshop, begin: &Begin) -> Ended {
         let found = shop.registry.find(&self.lease.job.task);
         let terms = Terms::of(&found.policy(&self.lease.job.task), &self.lease.job.options, shop.registry.config());
         let module = match found {
@@ -97,9 +98,14 @@ impl Attempt {
             Ok(share) => share,
             Err(reason) => return Ended::without_run(self.lease, never_started(reason), shop),
         };
-        // What waits for memory has not started: neither its history nor its lateness begins before this.
-        let started = self.now();
         let job = &self.lease.job;
+        if module.is_ok()
+            && let Err(reason) = begin.attempt(&self.lease, terms.retry.is_last(job.counters), &self.cancel)
+        {
+            return Ended::without_run(self.lease, never_started(reason), shop);
+        }
+        // What waits has not started: neither its history nor its lateness begins before this.
+        let started = self.now();
         let late_us = started.0.saturating_sub(job.run_at.0);
         tracing::debug!(job = %job.id, task = job.task, attempt = job.counters.starts, late_us, "attempt started");
 
@@ -183,10 +189,7 @@ impl Attempt {
 
 impl Ended {
     /// The end of an attempt that did not run here: given back, or lost with the worker that had it.
-    pub fn without_run(mut lease: Lease, outcome: Outcome, shop: &Workshop) -> Self {
-        if let Some(vanished) = &lease.previous_worker {
-            lease.job.counters = lease.job.counters.lose(vanished.begun);
-        }
+    pub fn without_run(lease: Lease, outcome: Outcome, shop: &Workshop) -> Self {
         let policy = shop.registry.find(&lease.job.task).policy(&lease.job.task);
         let record = AttemptRecord {
             number: lease.job.counters.starts,
@@ -205,9 +208,8 @@ impl Ended {
     /// The end of an attempt whose worker vanished: `lease` was taken over from it.
     pub fn lost(lease: Lease, shop: &Workshop) -> Self {
         let worker = lease.previous_worker.as_ref().map_or("unknown", |vanished| vanished.worker.as_str());
-        let text = format!(
-            "the lease expired: worker {worker} vanished, or could not reach the broker, while it ran this attempt"
-        );
+        let when = if lease.begun { "while it ran this attempt" } else { "before this attempt is known to have begun" };
+        let text = format!("the lease expired: worker {worker} vanished, or could not reach the broker, {when}");
         Self::without_run(lease, Outcome::Lost(ErrorRecord::new("lost", text)), shop)
     }
 }
@@ -265,7 +267,7 @@ fn ended(outcome: Outcome) -> Report {
 fn never_started(reason: Reason) -> Outcome {
     match reason {
         Reason::Cancelled => Outcome::Cancelled,
-        Reason::Shutdown => Outcome::Interrupted,
-        Reason::LeaseLost => Outcome::Lost(ErrorRecord::new("lost", "the lease was lost before the attempt started")),
+        // Where the lease is lost this settles nothing; and if it is not, the attempt costs nothing.
+        Reason::Shutdown | Reason::LeaseLost => Outcome::Interrupted,
     }
 }

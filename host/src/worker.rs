@@ -3,6 +3,7 @@
 //! * [`turns`]: in which order the next lease asks its queues
 //! * [`slots`]: the threads that guests run on, one attempt at a time each
 //! * [`in_flight`]: the leases this worker holds, from lease to settlement
+//! * [`begins`]: tells the broker of last attempts before they run
 //! * [`settler`]: decides what becomes of ended attempts, and settles them in batches
 //! * [`notes`]: passes on what attempts say while they run
 //! * [`heartbeat`]: extends the leases
@@ -26,6 +27,7 @@ use crate::shutdown::Shutdown;
 
 pub mod agenda;
 pub mod backoff;
+pub mod begins;
 pub mod board;
 pub mod budget;
 pub mod canceller;
@@ -39,6 +41,7 @@ pub mod turns;
 
 use agenda::Agenda;
 use backoff::Backoff;
+use begins::Begins;
 use board::Board;
 use canceller::Canceller;
 use heartbeat::Heartbeat;
@@ -111,7 +114,9 @@ impl Worker {
     pub async fn run(self, mut shutdown: Shutdown) -> anyhow::Result<()> {
         let (ended, arrivals) = mpsc::unbounded_channel();
         let board = Arc::new(Board::new(self.settings.slots));
-        let slots = Slots::start(self.shop.clone(), board.clone(), self.in_flight.clone(), ended.clone())
+        let (begins, begin) = Begins::new(self.broker.clone(), self.in_flight.clone(), self.settings.lease);
+        let begins = tokio::spawn(begins.run());
+        let slots = Slots::start(self.shop.clone(), board.clone(), self.in_flight.clone(), begin, ended.clone())
             .context("failed to start the slots' threads")?;
         let notes = Arc::new(Notes::new(self.broker.clone(), self.in_flight.clone()));
         let settler = Settler::new(self.broker.clone(), self.in_flight.clone(), self.agenda.clone(), notes.clone());
@@ -128,6 +133,8 @@ impl Worker {
         let result = self.work(&slots, &ended, &mut shutdown).await;
 
         self.wind_down(&slots).await;
+        // A slot that still waits for it gives its job back.
+        begins.abort();
         slots.stop();
         drop(ended);
         if tokio::time::timeout(LAST_GRACE, settler).await.is_err() {

@@ -20,9 +20,8 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// The same with one more attempt that took its worker down, if it had begun.
-    #[must_use]
-    pub fn lose(self, begun: bool) -> Self {
+    /// One more attempt that took its worker down, if it had begun.
+    fn lose(self, begun: bool) -> Self {
         Self { lost: self.lost.saturating_add(u32::from(begun)), ..self }
     }
 

@@ -55,7 +55,7 @@ impl Held {
 struct Running {
     cancel: Cancel,
     voice: Option<Voice>,
-    /// Whether a slot has it, or it waits for one.
+    /// Whether its guest runs, or it waits for a slot, for memory, or for the broker to know.
     begun: bool,
 }
 
@@ -106,7 +106,7 @@ impl InFlight {
         held.leases.insert(lease, Running { cancel, voice, begun: false });
     }
 
-    /// A slot runs the attempt from now on.
+    /// The attempt's guest runs from now on.
     pub fn begin(&self, lease: &LeaseRef) {
         if let Some(running) = self.lock().leases.get_mut(lease) {
             running.begun = true;

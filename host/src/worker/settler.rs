@@ -52,7 +52,11 @@ impl Settler {
         let reference = lease.reference();
         let mut history = lease.job.history;
         let kind = outcome.kind();
-        let (mut settlement, counters) = retry.decide(outcome, lease.job.counters, &mut rand::rng());
+        let (before, mut random) = (lease.job.counters, rand::rng());
+        let (mut settlement, counters) = match &lease.previous_worker {
+            Some(vanished) => retry.decide_lost(vanished.begun, before, &mut random),
+            None => retry.decide(outcome, before, &mut random),
+        };
         if let (Settlement::Release, Some(delay)) = (&settlement, not_before) {
             // Released as it is, it would be leased again at once, by this very worker.
             settlement = Settlement::Retry { delay };

@@ -12,6 +12,7 @@ use afresh_sandbox::InUse;
 use crossbeam_channel::{Receiver, Sender};
 use tokio::sync::mpsc;
 
+use super::begins::Begin;
 use super::board::Board;
 use super::in_flight::InFlight;
 use crate::attempt::{Attempt, Ended, Workshop};
@@ -36,11 +37,12 @@ impl Slots {
         shop: Arc<Workshop>,
         board: Arc<Board>,
         in_flight: Arc<InFlight>,
+        begin: Begin,
         ended: mpsc::UnboundedSender<Ended>,
     ) -> std::io::Result<Self> {
         // Unbounded, but never long: the worker leases no more than it has room for.
         let (attempts, waiting) = crossbeam_channel::unbounded();
-        let slot = Slot { waiting, draining: Arc::default(), shop, board, in_flight, ended };
+        let slot = Slot { waiting, draining: Arc::default(), shop, board, in_flight, begin, ended };
         let threads = (0..slot.board.slots())
             .map(|number| {
                 let slot = slot.clone();
@@ -100,6 +102,7 @@ struct Slot {
     shop: Arc<Workshop>,
     board: Arc<Board>,
     in_flight: Arc<InFlight>,
+    begin: Begin,
     ended: mpsc::UnboundedSender<Ended>,
 }
 
@@ -132,9 +135,7 @@ impl Slot {
         if self.draining.load(Ordering::Relaxed) || attempt.cancel.reason().is_some() {
             attempt.give_back(&self.shop)
         } else {
-            self.in_flight.begin(&attempt.lease.reference());
-            steps::reached("begun");
-            attempt.run(&self.shop)
+            attempt.run(&self.shop, &self.begin)
         }
     }
 }

@@ -5,6 +5,7 @@
 //! * `sdk`: task modules that speak as the SDK's do, each a list of steps
 //! * `path`: jobs run, in order, at their time, once
 //! * `vanish`: workers that are killed or come back from the dead
+//! * `last`: last attempts that were lost before they began
 //! * `leave`: workers that are asked to end
 //! * `outage`: Redis goes away, comes back, or takes no writes
 //! * `reload`: modules come, change and go while the worker runs
@@ -34,6 +35,7 @@ mod flows;
 mod footprint;
 mod grants;
 mod guests;
+mod last;
 mod leave;
 mod limits;
 mod outage;
