@@ -189,7 +189,8 @@ impl RedisBroker {
         let mut call = self.call(&scripts::SETTLE, queue);
         call.arg(micros(KEEP_CANCELLED));
         for job in jobs {
-            tracing::error!(queue, job = job.id, reason = job.reason, "a job's record cannot be read: it is dead");
+            let id = String::from_utf8_lossy(&job.id);
+            tracing::error!(queue, job = &*id, reason = job.reason, "a job's record cannot be read: it is dead");
             let mut history = History::default();
             history.push(AttemptRecord {
                 number: job.starts,

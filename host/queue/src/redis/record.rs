@@ -239,7 +239,7 @@ pub(super) struct Leased {
 
 /// One lease as a script answers it.
 pub(super) struct Row {
-    id: String,
+    id: Vec<u8>,
     token: u64,
     starts: u32,
     job: Result<Job, String>,
@@ -249,7 +249,7 @@ pub(super) struct Row {
 
 /// A record that holds something no worker can run: only another program's write makes one.
 pub(super) struct Unreadable {
-    pub(super) id: String,
+    pub(super) id: Vec<u8>,
     pub(super) token: u64,
     pub(super) starts: u32,
     pub(super) reason: String,
@@ -283,13 +283,17 @@ impl FromRedisValue for Leased {
 }
 
 impl FromRedisValue for Row {
+    /// Only what the script itself puts into a row must be there. What it repeats of a record may be anything: one job
+    /// that cannot be read is no reason to lose the leases of the others.
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
         let mut fields = Fields(Vec::<Value>::from_redis_value(value)?.into_iter());
-        let (id, token, starts) = (fields.next::<String>()?, fields.next()?, fields.next()?);
-        let job = read_job(&id, starts, &mut fields);
-        let (begun, worker) = (fields.next::<String>()? == "1", fields.next::<Option<String>>()?);
+        let (id, token) = (fields.next::<Vec<u8>>()?, fields.next()?);
+        let starts = small("starts", fields.next());
+        let job = read_job(&id, &starts, &mut fields);
+        let begun = fields.next::<Vec<u8>>()? == b"1";
+        let worker = fields.next::<Option<Vec<u8>>>()?.map(|name| String::from_utf8_lossy(&name).into_owned());
         let previous_worker = worker.map(|worker| Vanished { worker, begun });
-        Ok(Self { id, token, starts, job, begun, previous_worker })
+        Ok(Self { id, token, starts: starts.unwrap_or_default(), job, begun, previous_worker })
     }
 }
 
@@ -302,28 +306,37 @@ impl Fields {
     }
 }
 
+/// A field's bytes.
+type Field = Result<Vec<u8>, ParsingError>;
+
+fn bytes(field: Field) -> Result<Vec<u8>, String> {
+    field.map_err(|e| e.to_string())
+}
+
+fn number(name: &str, field: Field) -> Result<i64, String> {
+    let text = bytes(field)?;
+    let digits = std::str::from_utf8(&text).ok();
+    digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| {
+        format!("its `{name}` is not a whole number: `{}`", String::from_utf8_lossy(&text).escape_debug())
+    })
+}
+
+fn small(name: &str, field: Field) -> Result<u32, String> {
+    u32::try_from(number(name, field)?).map_err(|_| format!("its `{name}` is out of range"))
+}
+
 /// The job in a row; ten fields are taken whatever they hold. The queue is filled in with the lease.
-fn read_job(id: &str, starts: u32, fields: &mut Fields) -> Result<Job, String> {
-    let [task, payload, options, at, run_at, priority, failures, waits, lost, history]: [Result<Vec<u8>, _>; 10] =
+fn read_job(id: &[u8], starts: &Result<u32, String>, fields: &mut Fields) -> Result<Job, String> {
+    let [task, payload, options, at, run_at, priority, failures, waits, lost, history]: [Field; 10] =
         std::array::from_fn(|_| fields.next());
-    let number = |name: &str, field: Result<Vec<u8>, ParsingError>| -> Result<i64, String> {
-        let text = field.map_err(|e| e.to_string())?;
-        let digits = std::str::from_utf8(&text).ok();
-        digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| {
-            format!("its `{name}` is not a whole number: `{}`", String::from_utf8_lossy(&text).escape_debug())
-        })
-    };
-    let small = |name: &str, field| -> Result<u32, String> {
-        u32::try_from(number(name, field)?).map_err(|_| format!("its `{name}` is out of range"))
-    };
-    let bytes = |field: Result<Vec<u8>, ParsingError>| field.map_err(|e| e.to_string());
+    let id = std::str::from_utf8(id).map_err(|_| "its id is not UTF-8")?.parse()?;
     let priority = i32::try_from(number("priority", priority)?).map_err(|_| "its `priority` is out of range")?;
     let task = String::from_utf8(bytes(task)?).map_err(|_| "its task's name is not UTF-8")?;
     if task.is_empty() {
         return Err("it names no task".to_owned());
     }
     Ok(Job {
-        id: id.parse()?,
+        id,
         queue: String::new(),
         task,
         payload: bytes(payload)?,
@@ -331,7 +344,7 @@ fn read_job(id: &str, starts: u32, fields: &mut Fields) -> Result<Job, String> {
         run_at: Timestamp(number("run_at", run_at)?),
         options: decode_options(&bytes(options)?, priority)?,
         counters: Counters {
-            starts,
+            starts: starts.clone()?,
             failures: small("failures", failures)?,
             waits: small("waits", waits)?,
             lost: small("lost", lost)?,

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use afresh_harness::RedisServer;
 use afresh_protocol::OutcomeKind;
+use afresh_queue::redis::RedisBroker;
 use afresh_queue::{
-    Beat, Broker, Extended, Inspect, JobFilter, JobOptions, NewJob, Retention, Settled, Settlement, State,
+    Beat, Broker, Clock, Control, Extended, Inspect, JobFilter, JobOptions, Lease, NewJob, Retention, Settled,
+    Settlement, State, Timestamp,
 };
 
-use crate::{broker, complete, request, settle};
+use crate::{LEASE, broker, complete, request, settle};
 
 #[tokio::test]
 async fn thousands_of_jobs_go_through_every_verb_in_one_call_each() {
@@ -85,4 +87,48 @@ async fn a_record_that_cannot_be_read_is_buried_where_people_see_it_and_blocks_n
     assert!(error.message.contains("its options cannot be read"), "{error:?}");
     let counts = &broker.queues().await.unwrap()[0];
     assert_eq!((counts.queued, counts.running, counts.dead), (0, 1, 1));
+}
+
+/// Every field of a record but `state` and `token`, without which the job is no queued or running one.
+const FIELDS: [&str; 26] = [
+    "v", "task", "payload", "options", "priority", "at", "run_at", "key", "unique", "scope", "start_by", "held",
+    "counted", "begun", "cancel", "starts", "failures", "waits", "lost", "worker", "score", "history", "outcome",
+    "progress", "log", "flow",
+];
+
+#[tokio::test]
+async fn whatever_another_program_writes_into_a_record_the_jobs_beside_it_go_on() {
+    let server = RedisServer::start();
+    let clock = Clock::manual(Timestamp(1_000_000_000_000));
+    let broker = RedisBroker::new(&server.url(), clock.clone()).unwrap();
+    for (n, field) in FIELDS.iter().enumerate() {
+        for (m, garbage) in [r#""\xff\xfe""#, "x", "nan", "-1", "1e300", "1.5", r#""\n""#].iter().enumerate() {
+            let queue = format!("q{n}-{m}");
+            broker.set_fair(&queue, m % 2 == 0).await.unwrap();
+            let job = |id: &str| NewJob::new("t", "").queue(&queue).id(id.parse().unwrap());
+            broker.enqueue(vec![job("a"), job("bad"), job("z")]).await.unwrap();
+            let spoil = || server.command(&format!("HSET afresh:{{{queue}}}:job:bad {field} {garbage}"));
+            let fine = |leases: &[Lease]| leases.iter().filter(|lease| lease.job.id.as_str() != "bad").count();
+            let at = format!("with {field} = {garbage}");
+
+            spoil();
+            let leases = broker.lease(&request(&queue, 10)).await.expect(&at);
+            assert_eq!(fine(&leases), 2, "{at}: {leases:#?}");
+            spoil();
+            let again: Vec<_> = leases.iter().map(|lease| settle(lease, Settlement::Release)).collect();
+            assert_eq!(broker.settle(&again).await.expect(&at), vec![Settled::Done; leases.len()]);
+            let leases = broker.lease(&request(&queue, 10)).await.expect(&at);
+            assert_eq!(fine(&leases), 2, "{at}: {leases:#?}");
+            spoil();
+            clock.advance(LEASE);
+            let lost = broker.reap(&request(&queue, 10)).await.expect(&at);
+            assert_eq!(fine(&lost), 2, "{at}: {lost:#?}");
+            let done: Vec<_> = lost.iter().map(complete).collect();
+            assert_eq!(broker.settle(&done).await.expect(&at), vec![Settled::Done; lost.len()]);
+            broker.promote(&[queue.clone()], &Retention::default()).await.expect(&at);
+            let counts = broker.queues().await.unwrap().into_iter().find(|counts| counts.queue == queue).unwrap();
+            let ended = counts.succeeded + counts.dead + counts.expired + counts.cancelled;
+            assert_eq!((ended, counts.queued, counts.running), (3, 0, 0), "{at}");
+        }
+    }
 }

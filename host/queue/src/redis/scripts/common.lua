@@ -14,6 +14,9 @@ end
 -- Whole numbers as text: Redis would print a number of Lua's as a double, which is slow.
 local function text(number) return string.format('%d', number) end
 
+-- What a record says as a whole number; nil where it says nothing, or another program has put something else there.
+local function number(field) return field and string.find(field, '^%-?%d+$') and tonumber(field) or nil end
+
 local function record(id) return KEYS[1] .. ':job:' .. id end
 
 -- Lua hands at most about 8,000 values to one call.

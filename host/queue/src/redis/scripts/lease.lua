@@ -41,10 +41,10 @@ while #running / 2 < max and looked_at < LOOKED_AT and not more do
     looked_at = looked_at + 1
     -- An id whose record has gone, or is not a queued job's, is only cleaned away.
     if job[1] == 'queued' then
-      local starts, payload, history = tonumber(job[8]) or 0, job[3] or '', job[12] or ''
+      local starts, payload, history = number(job[8] or '0'), job[3] or '', job[12] or ''
       local names = limited and limits_of(job[2] or '', job[13]) or {}
       local limit, at = held_by(names)
-      if job[14] and starts == 0 and tonumber(job[14]) <= now then
+      if starts == 0 and (number(job[14]) or math.huge) <= now then
         end_unrun(id, leaving(id), 'expired', tonumber(ARGV[9]))
       elseif limit then
         hold(id, score, limit, at, names)
@@ -54,7 +54,8 @@ while #running / 2 < max and looked_at < LOOKED_AT and not more do
         break
       else
         bytes = bytes + #payload + #history
-        starts = starts + 1
+        -- One that cannot be read is not counted on from 0: the caller buries the job.
+        starts = starts and text(starts + 1) or job[8]
         running[#running + 1] = ends
         running[#running + 1] = id
         local begun = #running / 2 + has <= begin and '1' or '0'
@@ -72,7 +73,7 @@ while #running / 2 < max and looked_at < LOOKED_AT and not more do
         if job[17] then redis.call('HDEL', key, 'progress') end
         if job[16] == 'queued' then let_go(id, job[15]) end
         if is_fair() then
-          local priority = tonumber(job[7]) or 0
+          local priority = number(job[7]) or 0
           local turn = tonumber(score) + priority * PRIORITY_STEP
           -- Known at once: a callback may take its place meanwhile.
           if turn > leased_turn(priority) then

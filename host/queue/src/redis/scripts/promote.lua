@@ -32,7 +32,7 @@ for _, id in ipairs(ids) do
   local job = redis.pcall('HMGET', record(id), 'state', 'priority', 'key')
   if job[1] == 'scheduled' then
     redis.call('HSET', record(id), 'state', 'queued')
-    entries[#entries + 1] = place(tonumber(job[2]) or 0, job[3])
+    entries[#entries + 1] = place(number(job[2]) or 0, job[3])
     entries[#entries + 1] = id
   end
   redis.call('ZREM', K.scheduled, id)

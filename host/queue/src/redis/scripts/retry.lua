@@ -23,7 +23,7 @@ for i = 2, #ARGV do
       redis.call('HSETNX', K.unique, job[4], id)
     end
     if job[6] then rejoin(id, job[6], state) end
-    entries[#entries + 1] = place(tonumber(job[2]) or 0, job[3])
+    entries[#entries + 1] = place(number(job[2]) or 0, job[3])
     entries[#entries + 1] = id
   end
   reply[#reply + 1] = not state and -1 or FROM[state] and 1 or 0

@@ -46,7 +46,7 @@ while i <= #ARGV do
     gone[#gone + 1] = id
     if job[3] then released[#released + 1] = job[3] end
     if job[2] and (verb == 'retry' or verb == 'release') then verb, span = 'cancel', KEEP_CANCELLED end
-    local starts, priority = ARGV[i + 5], tonumber(job[6]) or 0
+    local starts, priority = ARGV[i + 5], number(job[6]) or 0
     local state, field, value
     if verb == 'retry' and span > 0 then
       state, field, value = 'scheduled', 'run_at', text(now + span)
@@ -56,7 +56,7 @@ while i <= #ARGV do
       enter(state, place(priority, job[7]), id)
     elseif verb == 'release' then
       -- The place it had.
-      state, field, value = 'queued', 'score', job[8]
+      state, field, value = 'queued', 'score', number(job[8]) and job[8] or place(priority, job[7])
       enter(state, value, id)
     else
       field, value = 'finished', text(now)
