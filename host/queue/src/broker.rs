@@ -102,8 +102,8 @@ pub trait Broker: Inspect + Control + Crons + Flows + Fleet + Checkup + Send + S
     async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, BrokerError>;
 
     /// Hands out up to `max` jobs that are queued, highest priority first, then first in first out, or in a fair queue key
-    /// by key. Counts a start. A job that a limit or a pause keeps from starting is held, and in nobody's way; one that is
-    /// past its `expires_at` and was never started expires.
+    /// by key. Counts a start. A job that a limit or a pause keeps from starting is held, and in nobody's way, as is one that
+    /// a newer version of Afresh wrote; one that is past its `expires_at` and was never started expires.
     ///
     /// # Errors
     /// The broker's own; nothing was leased, or the leases will expire as lost.
@@ -144,7 +144,7 @@ pub trait Broker: Inspect + Control + Crons + Flows + Fleet + Checkup + Send + S
 
     /// Takes over leases that have expired, at most `max`: each with a new token for `worker` and `duration`, without
     /// counting a start, with the vanished worker in [`Lease::previous_worker`]. The caller decides and settles them as
-    /// *lost*, like any other outcome.
+    /// *lost*, like any other outcome. Those of jobs that a newer version of Afresh wrote are left to its workers.
     ///
     /// # Errors
     /// The broker's own.
@@ -218,7 +218,7 @@ pub struct QueueCounts {
     pub scheduled: u64,
     /// Jobs that wait for a worker, held ones included.
     pub queued: u64,
-    /// Of those, jobs that a limit or a pause keeps from starting.
+    /// Of those, jobs that a limit, a pause, or a record that only a newer worker knows keeps from starting.
     pub held: u64,
     /// Jobs under a lease.
     pub running: u64,

@@ -69,6 +69,12 @@ pub struct Rule {
     pub held: u64,
 }
 
+/// The version of the record that holds a job, where it is no limit that does, of what
+/// [`JobView::held_by`](crate::JobView::held_by) says: a newer version of Afresh wrote it.
+pub fn version_held(held_by: &str) -> Option<u64> {
+    held_by.strip_prefix("record:")?.parse().ok()
+}
+
 /// The rules of one queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct QueueRules {
@@ -78,6 +84,9 @@ pub struct QueueRules {
     pub fair: bool,
     /// Its rules, in the order of their scopes.
     pub rules: Vec<Rule>,
+    /// Queued jobs that no rule holds, but their records: a newer version of Afresh wrote them, and they wait for a worker
+    /// of that version.
+    pub newer: u64,
 }
 
 /// Sets and shows rules. All of them are of one queue.

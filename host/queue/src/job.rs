@@ -328,7 +328,8 @@ pub struct JobView {
     pub unique_key: Option<String>,
     /// When it expires, if it has not started by then.
     pub expires_at: Option<Timestamp>,
-    /// The limit or pause that keeps it from starting: `task:NAME` or `key:KEY`.
+    /// What keeps it from starting: the limit or pause of `task:NAME` or `key:KEY`, or `record:VERSION` where a newer
+    /// version of Afresh wrote it, whose workers it waits for.
     pub held_by: Option<String>,
     /// How far its newest attempt is, or came, from 0 to 1.
     pub progress: Option<f64>,

@@ -1,5 +1,6 @@
 //! What keeps a queued job from starting, and the command that a person types about it.
 
+use afresh_queue::control::version_held;
 use afresh_queue::{JobView, QueueRules, Rule, Scope, State};
 
 use super::page::cell;
@@ -24,12 +25,21 @@ pub(super) fn of(job: &JobView, rules: &[QueueRules]) -> Option<Hold> {
     let of_queue = rules.iter().find(|rule| rule.scope == Scope::Queue);
     match (&job.held_by, of_queue) {
         (_, Some(rule)) if rule.paused => Some(pause(job, rule)),
+        (Some(name), _) if let Some(version) = version_held(name) => Some(record(version)),
         (Some(name), _) => Some(match rules.iter().find(|rule| rule.scope.to_string() == *name) {
             Some(rule) if rule.paused => pause(job, rule),
             _ => limit(job, name),
         }),
         (None, Some(rule)) if is_reached(rule) => Some(limit(job, "the queue")),
         (None, _) => None,
+    }
+}
+
+fn record(version: u64) -> Hold {
+    Hold {
+        by: format!("its record, of version {version}: it waits for a worker of a newer Afresh"),
+        command: "afresh workers".to_owned(),
+        why: "see which versions work here",
     }
 }
 

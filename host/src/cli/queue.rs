@@ -62,14 +62,17 @@ struct View {
     fair: bool,
     /// Its limits and pauses.
     rules: Vec<Rule>,
+    /// Held jobs that wait for a worker of a newer version.
+    newer: u64,
 }
 
 impl View {
     fn new(counts: QueueCounts, all: &[QueueRules]) -> Self {
         let of_queue = all.iter().find(|rules| rules.queue == counts.queue);
         let (fair, rules) = of_queue.map_or((false, Vec::new()), |rules| (rules.fair, rules.rules.clone()));
+        let newer = of_queue.map_or(0, |rules| rules.newer);
         let paused = rules.iter().any(|rule| rule.scope == Scope::Queue && rule.paused);
-        Self { counts, paused, fair, rules }
+        Self { counts, paused, fair, rules, newer }
     }
 
     /// What is set about it, in a few words.
@@ -81,6 +84,7 @@ impl View {
             (!self.paused && parts, "partly paused"),
             (limits, "limited"),
             (self.fair, "fair"),
+            (self.newer > 0, "waits for a newer worker"),
         ];
         let words: Vec<_> = words.into_iter().filter(|(is_so, _)| *is_so).map(|(_, word)| word).collect();
         if words.is_empty() { "-".to_owned() } else { words.join(", ") }
@@ -174,11 +178,18 @@ fn page(queue: &View, now: Timestamp) -> String {
     let (name, limits) = (quoted(&queue.counts.queue), !queue.rules.is_empty());
     let resume = queue.paused.then(|| format!("  afresh queue resume {name}   let it go on"));
     let look = limits.then(|| format!("  afresh limit ls --queue {name}   see its limits and pauses"));
-    if resume.is_some() || look.is_some() {
+    let upgrade = (queue.newer > 0)
+        .then(|| format!("  afresh workers   see which versions work here: {} for a newer one", waiting(queue.newer)));
+    let todo: Vec<_> = resume.into_iter().chain(look).chain(upgrade).collect();
+    if !todo.is_empty() {
         lines.push("\nwhat to do".to_owned());
     }
-    lines.extend(resume.into_iter().chain(look));
+    lines.extend(todo);
     lines.join("\n")
+}
+
+fn waiting(jobs: u64) -> String {
+    format!("{jobs} {}", if jobs == 1 { "job waits" } else { "jobs wait" })
 }
 
 /// A column of the listing.

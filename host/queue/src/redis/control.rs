@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::keys::Keys;
 use super::{RedisBroker, scripts};
 use crate::broker::BrokerError;
-use crate::control::{Control, Limit, QueueRules, Rate, Rule, Scope};
+use crate::control::{Control, Limit, QueueRules, Rate, Rule, Scope, version_held};
 use afresh_protocol::policy::check_name;
 
 #[async_trait]
@@ -37,7 +37,7 @@ impl Control for RedisBroker {
         let mut all = Vec::new();
         for queue in self.queue_names().await? {
             let rules = self.rules_of(&queue).await?;
-            if rules.fair || !rules.rules.is_empty() {
+            if rules.fair || !rules.rules.is_empty() || rules.newer > 0 {
                 all.push(rules);
             }
         }
@@ -70,7 +70,17 @@ impl RedisBroker {
             rules.push(Rule { scope, limit, paused, running, held });
         }
         rules.sort_by(|a, b| a.scope.cmp(&b.scope));
-        Ok(QueueRules { queue: queue.to_owned(), fair, rules })
+        Ok(QueueRules { queue: queue.to_owned(), fair, rules, newer: self.held_for_newer(&keys).await? })
+    }
+
+    /// How many jobs are held because a newer version wrote their records.
+    async fn held_for_newer(&self, keys: &Keys) -> Result<u64, BrokerError> {
+        let holding: Vec<String> = self.link.query(redis::cmd("ZRANGE").arg(keys.again()).arg(0).arg(-1)).await?;
+        let mut held = 0;
+        for name in holding.iter().filter(|name| version_held(name).is_some()) {
+            held += self.link.query::<u64>(redis::cmd("ZCARD").arg(keys.held(name))).await?;
+        }
+        Ok(held)
     }
 }
 

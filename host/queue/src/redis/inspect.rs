@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use redis::{Script, ScriptInvocation};
+use redis::ScriptInvocation;
 
 use super::keys::{self, Keys};
 use super::record::{self, VIEW_FIELDS, ViewRow, micros};
+use super::scripts::Verb;
 use super::{BATCH, RedisBroker, scripts};
 use crate::broker::{BrokerError, Cancelled, Failures, Inspect, JobFilter, QueueCounts};
 use crate::clock::Timestamp;
@@ -255,8 +256,8 @@ impl RedisBroker {
     }
 
     /// As [`RedisBroker::by_hand`], for a script that answers 1 for what it has done.
-    async fn done_by_hand(&self, ids: &[JobId], script: &Script) -> Result<Vec<bool>, BrokerError> {
-        let answers = self.by_hand(ids, |queue| self.call(script, queue)).await?;
+    async fn done_by_hand(&self, ids: &[JobId], verb: &Verb) -> Result<Vec<bool>, BrokerError> {
+        let answers = self.by_hand(ids, |queue| self.call(verb, queue)).await?;
         Ok(answers.into_iter().map(|answer| answer == 1).collect())
     }
 

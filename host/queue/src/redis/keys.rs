@@ -51,6 +51,11 @@ impl Keys {
         self.key(&format!("held:{limit}"))
     }
 
+    /// The limits that hold jobs, and the versions of records that do.
+    pub(super) fn again(&self) -> String {
+        self.key("again")
+    }
+
     /// What is kept of its periodic jobs, by name.
     pub(super) fn cron(&self) -> String {
         self.key("cron")
@@ -148,6 +153,7 @@ mod tests {
             (keys.busy(), "K.busy"),
             (keys.all_held(), "K.held"),
             (keys.held("task:t"), "K['held:' .. name]"),
+            (keys.again(), "K.again"),
             (keys.fair(), "K.fair"),
             (keys.cron(), "K.cron"),
             (keys.cron_due(), "K['cron-due']"),

@@ -38,13 +38,14 @@ use std::time::Duration;
 
 use afresh_protocol::{ErrorRecord, OutcomeKind, Usage};
 use async_trait::async_trait;
-use redis::{Script, ScriptInvocation};
+use redis::ScriptInvocation;
 
 use self::keys::Keys;
 use self::link::Link;
 use self::news::{Look, News, What};
 use self::record::{Answer, Leased, Unreadable, micros};
 use self::requests::Requests;
+use self::scripts::Verb;
 use crate::broker::{Broker, BrokerError, Enqueued, Note, Promoted, Retention, Settle, Settled};
 use crate::clock::{Clock, Timestamp};
 use crate::history::{AttemptRecord, History};
@@ -75,6 +76,8 @@ pub struct RedisBroker {
     /// Queues this broker has put on the list of queues when it leased from them.
     listed: Mutex<HashSet<String>>,
     tokens: Tokens,
+    /// Whether it is as the next version would be.
+    next: bool,
 }
 
 impl RedisBroker {
@@ -92,11 +95,19 @@ impl RedisBroker {
                 "`{place}` is not the URL of a Redis server ({error}): write redis://HOST:PORT"
             ))
         })?;
-        Ok(Self { link, clock, news, requests, listed: Mutex::default(), tokens: Tokens::new() })
+        Ok(Self { link, clock, news, requests, listed: Mutex::default(), tokens: Tokens::new(), next: false })
+    }
+
+    /// The same as the next version of Afresh would have it, which writes records that this one does not know. For tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn of_the_next_version(self) -> Self {
+        Self { next: true, ..self }
     }
 
     /// A call of a script on a queue, at this time.
-    fn call<'a>(&self, script: &'a Script, queue: &str) -> ScriptInvocation<'a> {
+    fn call<'a>(&self, verb: &'a Verb, queue: &str) -> ScriptInvocation<'a> {
+        let script = if self.next { &verb.next } else { &verb.script };
         let mut call = script.prepare_invoke();
         call.key(Keys::of(queue).queue()).arg(self.now());
         call
@@ -128,7 +139,7 @@ impl RedisBroker {
 
     /// Leases from the queues in turn, or takes over their expired leases, until the request is filled. True if there
     /// may be more.
-    async fn take(&self, script: &Script, request: &LeaseRequest) -> Result<(Vec<Lease>, bool), BrokerError> {
+    async fn take(&self, verb: &Verb, request: &LeaseRequest) -> Result<(Vec<Lease>, bool), BrokerError> {
         let mut leases = Vec::new();
         let mut bytes = request.max_bytes;
         for queue in &request.queues {
@@ -137,7 +148,7 @@ impl RedisBroker {
                 if max == 0 {
                     return Ok((leases, true));
                 }
-                let mut call = self.call(script, queue);
+                let mut call = self.call(verb, queue);
                 call.arg(max).arg(bytes).arg(micros(request.duration)).arg(&request.worker).arg(leases.len());
                 call.arg(self.tokens.take(max)).arg(request.begin).arg(micros(KEEP_EXPIRED));
                 let leased: Leased = match self.link.invoke(&call).await {

@@ -6,14 +6,25 @@ use std::sync::LazyLock;
 
 use redis::Script;
 
+/// A verb's script.
+pub(super) struct Verb {
+    pub(super) script: LazyLock<Script>,
+    /// As the next version of Afresh would have it, whose records are of a version that this one does not know.
+    pub(super) next: LazyLock<Script>,
+}
+
 /// The scripts that drain a queue may run while Redis is over its memory limit: else a full Redis could never drain.
 macro_rules! scripts {
     ($($name:ident: $shebang:literal $($file:literal)+),* $(,)?) => {
-        $(pub(super) static $name: LazyLock<Script> = LazyLock::new(|| {
-            Script::new(concat!(
+        $(pub(super) static $name: Verb = {
+            const TEXT: &str = concat!(
                 $shebang, "\n", include_str!("scripts/common.lua"), $(include_str!(concat!("scripts/", $file))),+
-            ))
-        });)*
+            );
+            Verb {
+                script: LazyLock::new(|| Script::new(TEXT)),
+                next: LazyLock::new(|| Script::new(&TEXT.replace("local VERSION = 1\n", "local VERSION = 2\n"))),
+            }
+        };)*
     };
 }
 

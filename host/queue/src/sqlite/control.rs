@@ -198,7 +198,8 @@ fn rules(view: &Connection) -> Result<Vec<QueueRules>> {
         let rules: Vec<Option<Rule>> = of_queue.query_map([&queue], read)?.collect::<Result<_>>()?;
         let mut rules: Vec<Rule> = rules.into_iter().flatten().collect();
         rules.sort_by(|a, b| a.scope.cmp(&b.scope));
-        all.push(QueueRules { queue, fair, rules });
+        // A newer version's records are in a file of a newer version, which this one does not open.
+        all.push(QueueRules { queue, fair, rules, newer: 0 });
     }
     Ok(all)
 }

@@ -125,7 +125,7 @@ async fn whatever_another_program_writes_into_a_record_the_jobs_beside_it_go_on(
             assert_eq!(fine(&lost), 2, "{at}: {lost:#?}");
             let done: Vec<_> = lost.iter().map(complete).collect();
             assert_eq!(broker.settle(&done).await.expect(&at), vec![Settled::Done; lost.len()]);
-            broker.promote(&[queue.clone()], &Retention::default()).await.expect(&at);
+            broker.promote(std::slice::from_ref(&queue), &Retention::default()).await.expect(&at);
             let counts = broker.queues().await.unwrap().into_iter().find(|counts| counts.queue == queue).unwrap();
             let ended = counts.succeeded + counts.dead + counts.expired + counts.cancelled;
             assert_eq!((ended, counts.queued, counts.running), (3, 0, 0), "{at}");

@@ -1,4 +1,4 @@
-//! What is Redis's alone: outages, refusals, wake-ups, and producers in other languages. What every broker promises is
+//! What is Redis's alone: outages, refusals, wake-ups, workers of two versions, and producers in other languages. What every broker promises is
 //! proved by the conformance suite.
 
 mod fleet;
@@ -7,6 +7,7 @@ mod outages;
 mod producers;
 mod refusals;
 mod tls;
+mod versions;
 mod waking;
 
 use std::time::Duration;

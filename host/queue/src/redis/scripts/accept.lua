@@ -175,7 +175,7 @@ local function accept(job)
   if other then return other end
   local later = job.run_at and job.run_at > now
   local fields = {
-    key, 'v', '1', 'state', later and 'scheduled' or 'queued', 'at', text(now), 'task', job.task, 'payload', job.payload,
+    key, 'v', text(VERSION), 'state', later and 'scheduled' or 'queued', 'at', text(now), 'task', job.task, 'payload', job.payload,
   }
   local function set(field, value)
     fields[#fields + 1] = field

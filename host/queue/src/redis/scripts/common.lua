@@ -17,6 +17,16 @@ local function text(number) return string.format('%d', number) end
 -- What a record says as a whole number; nil where it says nothing, or another program has put something else there.
 local function number(field) return field and string.find(field, '^%-?%d+$') and tonumber(field) or nil end
 
+-- The version of the records that this program writes. One of a newer version waits for a worker that knows it: no other
+-- leases it or takes it over. All else that scripts read of a record means the same in every version.
+local VERSION = 1
+
+-- The name under which a record of this version is held; nil for one that this program knows.
+local function newer(v)
+  v = number(v)
+  return v and v > VERSION and 'record:' .. text(v) or nil
+end
+
 local function record(id) return KEYS[1] .. ':job:' .. id end
 
 -- Lua hands at most about 8,000 values to one call.

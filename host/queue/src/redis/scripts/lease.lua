@@ -1,5 +1,6 @@
 -- Hands out jobs that are queued: highest priority first, then first in first out. Counts a start for each. A job that a
--- limit keeps from starting is held, and one whose time to start is over expires.
+-- limit keeps from starting is held, one whose time to start is over expires, and one whose record is of a newer version is
+-- held for workers that know it.
 -- It may run while Redis is over its memory limit, like all scripts but enqueue: else a full Redis could never drain.
 --
 -- KEYS     1 the queue (common.lua)
@@ -37,13 +38,14 @@ while #running / 2 < max and looked_at < LOOKED_AT and not more do
     local id, score = popped[i], popped[i + 1]
     local key = record(id)
     local job = redis.pcall('HMGET', key, 'state', 'task', 'payload', 'options', 'at', 'run_at', 'priority', 'starts',
-      'failures', 'waits', 'lost', 'history', 'key', 'start_by', 'unique', 'scope', 'progress')
+      'failures', 'waits', 'lost', 'history', 'key', 'start_by', 'unique', 'scope', 'progress', 'v')
     looked_at = looked_at + 1
     -- An id whose record has gone, or is not a queued job's, is only cleaned away.
     if job[1] == 'queued' then
       local starts, payload, history = number(job[8] or '0'), job[3] or '', job[12] or ''
       local names = limited and limits_of(job[2] or '', job[13]) or {}
-      local limit, at = held_by(names)
+      local limit, at = newer(job[18]), math.huge
+      if not limit then limit, at = held_by(names) end
       if starts == 0 and (number(job[14]) or math.huge) <= now then
         end_unrun(id, leaving(id), 'expired', tonumber(ARGV[9]))
       elseif limit then

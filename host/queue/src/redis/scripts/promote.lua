@@ -39,6 +39,12 @@ for _, id in ipairs(ids) do
 end
 queue_up(entries)
 
+-- What workers of older versions held: its record was of a newer one to them.
+for version = 2, VERSION do
+  local name = 'record:' .. text(version)
+  if redis.call('EXISTS', K['held:' .. name]) == 1 then let_back(name, max) end
+end
+
 local left = max
 for _, name in ipairs(due(K.again)) do
   if name == 'queue' then

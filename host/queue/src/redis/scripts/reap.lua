@@ -1,5 +1,6 @@
 -- Takes over leases that have expired: a new token and a new worker, but no new start. The caller settles the jobs as
--- lost; should it vanish too, its own lease expires in turn.
+-- lost; should it vanish too, its own lease expires in turn. One whose record is of a newer version is left to workers that
+-- know it, and is in nobody's way for another lease's length.
 --
 -- KEYS     1 the queue (common.lua)
 -- ARGV     1 now in µs ('' = ask TIME) · 2 at most so many jobs · 3 at most so many bytes of payloads and histories
@@ -16,8 +17,10 @@ local token, ends, worker, bytes, has_some = tonumber(ARGV[7]), text(now + tonum
 for _, id in ipairs(expired) do
   local key = record(id)
   local job = redis.pcall('HMGET', key, 'state', 'task', 'payload', 'options', 'at', 'run_at', 'priority', 'starts',
-    'failures', 'waits', 'lost', 'history', 'worker', 'begun')
-  if job[1] == 'running' then
+    'failures', 'waits', 'lost', 'history', 'worker', 'begun', 'v')
+  if job[1] == 'running' and newer(job[15]) then
+    redis.call('ZADD', K.running, ends, id)
+  elseif job[1] == 'running' then
     local payload, history = job[3] or '', job[12] or ''
     local size = #payload + #history
     if size > math.max(max_bytes - bytes, 0) and (#reply > 3 or has_some) then

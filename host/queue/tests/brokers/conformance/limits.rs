@@ -265,7 +265,7 @@ pub(super) async fn a_paused_queue_starts_nothing_until_it_is_resumed(s: &Subjec
     done(s, &a).await;
     assert_eq!(s.state("b").await, Some(State::Queued));
     let rule = Rule { scope: Scope::Queue, limit: Limit::default(), paused: true, running: 0, held: 0 };
-    let rules = QueueRules { queue: "default".into(), fair: false, rules: vec![rule] };
+    let rules = QueueRules { queue: "default".into(), fair: false, rules: vec![rule], newer: 0 };
     assert_eq!(s.broker.rules().await.unwrap(), [rules]);
     assert!(s.broker.set_paused("default", &Scope::Queue, false).await.unwrap());
     assert_eq!(names(&s.lease(9).await), ["b"]);
@@ -322,8 +322,8 @@ pub(super) async fn rules_are_shown_with_what_they_do(s: &Subject) {
     let rule = |scope, limit, paused, running, held| Rule { scope, limit, paused, running, held };
     let of_default = vec![rule(task("t"), Limit::default(), true, 0, 2), rule(key("customer:42"), both, false, 1, 1)];
     let expected = [
-        QueueRules { queue: "another".into(), fair: true, rules: vec![] },
-        QueueRules { queue: "default".into(), fair: false, rules: of_default },
+        QueueRules { queue: "another".into(), fair: true, rules: vec![], newer: 0 },
+        QueueRules { queue: "default".into(), fair: false, rules: of_default, newer: 0 },
     ];
     assert_eq!(s.broker.rules().await.unwrap(), expected);
 }
