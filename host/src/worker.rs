@@ -252,7 +252,6 @@ impl Worker {
         let held = self.in_flight.beats();
         if !held.is_empty() {
             self.broker.extend(&held, self.settings.lease).await?;
-            steps::reached("held");
         }
         let reaped = self.broker.reap(&self.request(self.queues.clone(), MOST_REAPED)).await?;
         if !reaped.is_empty() {

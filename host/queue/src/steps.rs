@@ -27,7 +27,7 @@ pub enum On {
 }
 
 /// Every step, in the order of a job's life.
-pub const ALL: [Step; 18] = [
+pub const ALL: [Step; 17] = [
     each("enqueued", "the broker has accepted the job; the producer has not been told"),
     each("promoted", "what was due has been made available; nothing was leased"),
     redis("cron-due", "a periodic job's time has come; its job has not been made"),
@@ -40,7 +40,6 @@ pub const ALL: [Step; 18] = [
     redis("settled-half", "of a batch that takes several calls some are settled; the others have not been sent"),
     each("settled", "the broker has settled attempts; the worker has noted nothing"),
     each("extended", "the broker has extended leases; the worker has not looked at its answers"),
-    each("held", "before expired leases are taken over, the worker's own were extended"),
     each("reaped", "expired leases have been taken over; they are not settled as lost"),
     each("drained", "the shutdown has begun, and what no slot had taken is on its way back; attempts run"),
     each("interrupted", "the shutdown has interrupted attempts; they are not settled"),

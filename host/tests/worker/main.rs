@@ -1,11 +1,13 @@
 //! The worker as a user would notice it: real processes on real brokers, killed, stopped and starved.
 //!
 //! * `site`: a broker, a folder of tasks and the workers on them; what every test has for itself
+//! * `effects`: what a worker ran, even where it is dead
 //! * `guests`: task modules in WebAssembly text, each with one habit
 //! * `sdk`: task modules that speak as the SDK's do, each a list of steps
 //! * `path`: jobs run, in order, at their time, once
 //! * `vanish`: workers that are killed or come back from the dead
 //! * `last`: last attempts that were lost before they began
+//! * `steps`: workers that die at each step of a job's life, on a `stage` that accounts for every job
 //! * `leave`: workers that are asked to end
 //! * `outage`: Redis goes away, comes back, or takes no writes
 //! * `reload`: modules come, change and go while the worker runs
@@ -28,6 +30,7 @@ mod bombs;
 mod cancel;
 mod compile;
 mod cron;
+mod effects;
 mod enqueue;
 mod expiry;
 mod fleet;
@@ -45,6 +48,8 @@ mod refuse;
 mod reload;
 mod sdk;
 mod site;
+mod stage;
+mod steps;
 mod talk;
 mod vanish;
 mod walls;

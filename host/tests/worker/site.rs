@@ -178,11 +178,16 @@ impl Site {
     /// Runs the program itself with these arguments on this broker; answers what it printed.
     #[track_caller]
     pub(crate) fn program(&self, arguments: &[&str]) -> String {
-        let mut program = Command::new(env!("CARGO_BIN_EXE_afresh"));
-        program.args(arguments).args(["--broker", &self.url]).current_dir(self.folder.path());
-        let output = program.output().unwrap();
+        let output = self.command(arguments).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
+    /// The program itself with these arguments on this broker, not run yet.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_afresh"));
+        program.args(arguments).args(["--broker", &self.url]).current_dir(self.folder.path());
+        program
     }
 
     /// The workers on this broker, as people see them.
