@@ -17,6 +17,7 @@ use crate::registry::{Entry, Found, Registry};
 use crate::terms::Terms;
 use crate::worker::begins::Begin;
 use crate::worker::budget::Budget;
+use crate::worker::until::Until;
 
 /// A job whose module is still being compiled waits about as long again as that has taken, within these.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
@@ -33,6 +34,8 @@ pub struct Attempt {
     pub cancel: Cancel,
     /// What it says while it runs can be seen through this.
     pub watch: Watch,
+    /// How long it may begin.
+    pub until: Until,
     /// When the lease arrived here: with [`Lease::since`] this gives the broker's time without asking it again.
     pub arrived: Instant,
 }
@@ -100,9 +103,15 @@ impl Attempt {
         };
         let job = &self.lease.job;
         if module.is_ok()
-            && let Err(reason) = begin.attempt(&self.lease, terms.retry.is_last(job.counters), &self.cancel)
+            && let Err(reason) =
+                begin.attempt(&self.lease, terms.retry.is_last(job.counters), &self.cancel, &self.until)
         {
             return Ended::without_run(self.lease, never_started(reason), shop);
+        }
+        // It may have waited long, and the machine may have slept meanwhile: others may have the job by now.
+        if self.until.is_over() {
+            tracing::warn!(job = %job.id, task = job.task, "the lease ended before the attempt could start; the job goes back");
+            return Ended::without_run(self.lease, Outcome::Interrupted, shop);
         }
         // What waits has not started: neither its history nor its lateness begins before this.
         let started = self.now();

@@ -6,7 +6,7 @@
 //! * [`begins`]: tells the broker of last attempts before they run
 //! * [`settler`]: decides what becomes of ended attempts, and settles them in batches
 //! * [`notes`]: passes on what attempts say while they run
-//! * [`heartbeat`]: extends the leases
+//! * [`heartbeat`]: extends the leases; [`until`]: when they end for sure
 //! * [`canceller`]: ends attempts of jobs that are cancelled
 //! * [`presence`]: tells people that this worker is there, and what it runs ([`board`])
 //! * [`budget`]: the memory guests may take together
@@ -38,6 +38,7 @@ pub mod presence;
 pub mod settler;
 pub mod slots;
 pub mod turns;
+pub mod until;
 
 use agenda::Agenda;
 use backoff::Backoff;
@@ -51,6 +52,7 @@ use presence::Presence;
 use settler::Settler;
 use slots::Slots;
 use turns::{Served, Turns};
+use until::{Moment, Until};
 
 /// Even with nothing announced, look after the queues this often: records age, and announcements can be lost.
 const AT_LEAST_EVERY: Duration = Duration::from_secs(1);
@@ -196,11 +198,11 @@ impl Worker {
         if due {
             self.promote().await?;
         }
-        let room = self.in_flight.room();
+        let (room, asked) = (self.in_flight.room(), Moment::now());
         let leased = if room == 0 { Vec::new() } else { self.lease(room, turns).await? };
         let more = room > 0 && leased.len() == room;
         for lease in leased {
-            self.start(lease, slots);
+            self.start(lease, asked, slots);
         }
         if due {
             self.reap(ended).await?;
@@ -227,11 +229,12 @@ impl Worker {
         Ok(leased)
     }
 
-    fn start(&self, lease: Lease, slots: &Slots) {
+    fn start(&self, lease: Lease, asked: Moment, slots: &Slots) {
         let (cancel, voice) = (Cancel::new(), Voice::new(&lease, MAX_LOG_BYTES));
         let watch = voice.watch();
-        self.in_flight.add(lease.reference(), cancel.clone(), Some(voice));
-        slots.hand(Attempt { lease, cancel, watch, arrived: Instant::now() });
+        let until = Until::new(asked, self.settings.lease);
+        self.in_flight.add(lease.reference(), cancel.clone(), Some(voice), until.clone());
+        slots.hand(Attempt { lease, cancel, watch, until, arrived: Instant::now() });
     }
 
     /// Makes due jobs available, and notes when the next ones are.
@@ -249,10 +252,8 @@ impl Worker {
     /// Takes over expired leases, and settles their attempts as lost.
     async fn reap(&self, ended: &mpsc::UnboundedSender<Ended>) -> Result<(), BrokerError> {
         // Our own first: after an outage, or a laptop's sleep, they may have expired while their attempts go on.
-        let held = self.in_flight.beats();
-        if !held.is_empty() {
-            self.broker.extend(&held, self.settings.lease).await?;
-        }
+        heartbeat::extend(&*self.broker, &self.in_flight, self.settings.lease).await?;
+        let asked = Moment::now();
         let reaped = self.broker.reap(&self.request(self.queues.clone(), MOST_REAPED)).await?;
         if !reaped.is_empty() {
             steps::reached("reaped");
@@ -263,7 +264,7 @@ impl Worker {
                 worker = lease.previous_worker.as_ref().map(|vanished| vanished.worker.as_str()),
                 "attempt lost: its lease expired"
             );
-            self.in_flight.add(lease.reference(), Cancel::new(), None);
+            self.in_flight.add(lease.reference(), Cancel::new(), None, Until::new(asked, self.settings.lease));
             // The settler only goes away after this loop.
             let _ = ended.send(Ended::lost(lease, &self.shop));
         }

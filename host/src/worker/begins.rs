@@ -2,7 +2,7 @@
 //! attempt that had begun, and no guest runs once more than its job may. Other attempts cost no call.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use afresh_queue::{Beat, Broker, BrokerError, Extended, Lease, LeaseRef, steps};
 use afresh_sandbox::{Cancel, Reason};
@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::backoff::Backoff;
 use super::in_flight::InFlight;
+use super::until::{Moment, Until};
 
 /// The most attempts in one call.
 const BATCH: usize = 128;
@@ -25,7 +26,6 @@ pub struct Begins {
 #[derive(Clone)]
 pub struct Begin {
     in_flight: Arc<InFlight>,
-    lease: Duration,
     asks: mpsc::UnboundedSender<Ask>,
 }
 
@@ -33,8 +33,7 @@ pub struct Begin {
 struct Ask {
     lease: LeaseRef,
     cancel: Cancel,
-    /// The lease has ended by then, if nothing was heard of the broker since the slot asked.
-    until: Instant,
+    until: Until,
     may_run: oneshot::Sender<Result<(), Reason>>,
 }
 
@@ -44,13 +43,13 @@ impl Begin {
     ///
     /// # Errors
     /// Why it must not run.
-    pub fn attempt(&self, lease: &Lease, is_last: bool, cancel: &Cancel) -> Result<(), Reason> {
+    pub fn attempt(&self, lease: &Lease, is_last: bool, cancel: &Cancel, until: &Until) -> Result<(), Reason> {
         let reference = lease.reference();
         if is_last && !lease.begun {
             let (may_run, answer) = oneshot::channel();
-            let until = Instant::now() + self.lease;
+            let ask = Ask { lease: reference.clone(), cancel: cancel.clone(), until: until.clone(), may_run };
             // Nobody to ask, or to answer, means that the worker ends.
-            let _ = self.asks.send(Ask { lease: reference.clone(), cancel: cancel.clone(), until, may_run });
+            let _ = self.asks.send(ask);
             answer.blocking_recv().unwrap_or(Err(Reason::Shutdown))?;
         }
         self.in_flight.begin(&reference);
@@ -63,7 +62,7 @@ impl Begins {
     /// An agent for leases of this duration, and the way to it.
     pub fn new(broker: Arc<dyn Broker>, in_flight: Arc<InFlight>, lease: Duration) -> (Self, Begin) {
         let (asks, asked) = mpsc::unbounded_channel();
-        (Self { broker, lease, asked }, Begin { in_flight, lease, asks })
+        (Self { broker, lease, asked }, Begin { in_flight, asks })
     }
 
     /// Tells of what slots ask until it is dropped.
@@ -85,8 +84,12 @@ impl Begins {
     /// One call for all that wait.
     async fn tick(&self, waiting: &mut Vec<Ask>) -> Result<(), BrokerError> {
         let beats: Vec<_> = waiting.iter().map(|ask| Beat { lease: ask.lease.clone(), begun: true }).collect();
+        let asked = Moment::now();
         let extended = self.broker.extend(&beats, self.lease).await?;
         for (ask, extended) in waiting.drain(..).zip(extended) {
+            if extended != Extended::Lost {
+                ask.until.extend(asked, self.lease);
+            }
             ask.answer(match extended {
                 Extended::Held => Ok(()),
                 Extended::Cancelling => Err(Reason::Cancelled),
@@ -100,7 +103,7 @@ impl Begins {
 /// Those that have been cancelled, or whose leases have ended, wait no more.
 fn let_go(waiting: &mut Vec<Ask>) {
     for ask in std::mem::take(waiting) {
-        let ended = (ask.until <= Instant::now()).then_some(Reason::LeaseLost);
+        let ended = ask.until.is_over().then_some(Reason::LeaseLost);
         match ask.cancel.reason().or(ended) {
             Some(reason) => ask.answer(Err(reason)),
             None => waiting.push(ask),
@@ -143,7 +146,8 @@ mod tests {
     /// What a slot is told that is about to run this attempt.
     async fn told(begin: &Begin, lease: &Lease, is_last: bool, cancel: &Cancel) -> Result<(), Reason> {
         let (begin, lease, cancel) = (begin.clone(), lease.clone(), cancel.clone());
-        tokio::task::spawn_blocking(move || begin.attempt(&lease, is_last, &cancel)).await.unwrap()
+        let until = Until::new(Moment::now(), LEASE);
+        tokio::task::spawn_blocking(move || begin.attempt(&lease, is_last, &cancel, &until)).await.unwrap()
     }
 
     #[tokio::test]
@@ -182,9 +186,9 @@ mod tests {
         let broker = open(&"redis://127.0.0.1:1".parse().unwrap(), Clock::Broker).await.unwrap();
         let (agent, begin) = agent(&broker);
         let _agent = tokio::spawn(agent.run());
-        let asked = Instant::now();
+        let asked = Moment::now();
         assert_eq!(told(&begin, &lease, true, &Cancel::new()).await, Err(Reason::LeaseLost));
-        assert!(asked.elapsed() >= LEASE);
+        assert!(Moment::now().since(asked) >= LEASE);
         let cancel = Cancel::new();
         cancel.cancel(Reason::Shutdown);
         assert_eq!(told(&begin, &lease, true, &cancel).await, Err(Reason::Shutdown));

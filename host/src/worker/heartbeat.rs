@@ -11,6 +11,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::backoff::Backoff;
 use super::in_flight::InFlight;
+use super::until::Moment;
 
 /// Extends leases.
 pub struct Heartbeat {
@@ -36,7 +37,7 @@ impl Heartbeat {
                 _ = beat.tick() => {}
                 () = self.early.notified() => {}
             }
-            match self.tick().await {
+            match extend(&*self.broker, &self.in_flight, self.lease).await {
                 Ok(()) => trouble.over("leases are extended again"),
                 Err(error) => {
                     // Not at the next beat: leases may end before that.
@@ -47,23 +48,30 @@ impl Heartbeat {
             }
         }
     }
+}
 
-    /// One beat.
-    async fn tick(&self) -> Result<(), BrokerError> {
-        let beats = self.in_flight.beats();
-        if beats.is_empty() {
-            return Ok(());
-        }
-        let extended = self.broker.extend(&beats, self.lease).await?;
-        steps::reached("extended");
-        for (beat, extended) in beats.iter().zip(extended) {
-            match extended {
-                Extended::Held => {}
-                Extended::Cancelling => self.in_flight.cancel(&beat.lease, Reason::Cancelled),
-                // Settled between the question and the answer, or lost; only in the second case is it still held.
-                Extended::Lost => self.in_flight.cancel(&beat.lease, Reason::LeaseLost),
-            }
-        }
-        Ok(())
+/// One beat: extends every lease that is held to this length from now.
+///
+/// # Errors
+/// The broker's own; the leases stand as they stood.
+pub async fn extend(broker: &dyn Broker, in_flight: &InFlight, length: Duration) -> Result<(), BrokerError> {
+    let beats = in_flight.beats();
+    if beats.is_empty() {
+        return Ok(());
     }
+    let asked = Moment::now();
+    let extended = broker.extend(&beats, length).await?;
+    steps::reached("extended");
+    for (beat, extended) in beats.iter().zip(extended) {
+        match extended {
+            Extended::Held => in_flight.extend(&beat.lease, asked, length),
+            Extended::Cancelling => {
+                in_flight.extend(&beat.lease, asked, length);
+                in_flight.cancel(&beat.lease, Reason::Cancelled);
+            }
+            // Settled between the question and the answer, or lost; only in the second case is it still held.
+            Extended::Lost => in_flight.cancel(&beat.lease, Reason::LeaseLost),
+        }
+    }
+    Ok(())
 }

@@ -10,6 +10,7 @@ use afresh_queue::{Beat, LeaseRef, Note};
 use afresh_sandbox::{Cancel, Reason};
 use tokio::sync::Notify;
 
+use super::until::{Moment, Until};
 use crate::attempt::Voice;
 
 /// Hold no more jobs ahead of the slots than these finish in so long: enough that no slot waits for the broker, little
@@ -55,6 +56,7 @@ impl Held {
 struct Running {
     cancel: Cancel,
     voice: Option<Voice>,
+    until: Until,
     /// Whether its guest runs, or it waits for a slot, for memory, or for the broker to know.
     begun: bool,
 }
@@ -97,19 +99,26 @@ impl InFlight {
     }
 
     /// A lease was taken; one whose attempt will run has a voice.
-    pub fn add(&self, lease: LeaseRef, cancel: Cancel, voice: Option<Voice>) {
+    pub fn add(&self, lease: LeaseRef, cancel: Cancel, voice: Option<Voice>, until: Until) {
         let mut held = self.lock();
         held.forget_old_requests();
         if held.overtaken.iter().any(|(_, asked)| *asked == lease) {
             cancel.cancel(Reason::Cancelled);
         }
-        held.leases.insert(lease, Running { cancel, voice, begun: false });
+        held.leases.insert(lease, Running { cancel, voice, until, begun: false });
     }
 
     /// The attempt's guest runs from now on.
     pub fn begin(&self, lease: &LeaseRef) {
         if let Some(running) = self.lock().leases.get_mut(lease) {
             running.begun = true;
+        }
+    }
+
+    /// The broker has extended a lease, to this length from when it was asked.
+    pub fn extend(&self, lease: &LeaseRef, asked: Moment, length: Duration) {
+        if let Some(running) = self.lock().leases.get(lease) {
+            running.until.extend(asked, length);
         }
     }
 
@@ -207,21 +216,25 @@ mod tests {
         LeaseRef { queue: "q".into(), id: "a".parse().unwrap(), token }
     }
 
+    fn a_minute() -> Until {
+        Until::new(Moment::now(), Duration::from_secs(60))
+    }
+
     #[test]
     fn a_request_to_cancel_that_overtakes_its_lease_is_not_lost() {
         let in_flight = InFlight::new(1);
         in_flight.cancel_asked(vec![lease(2)]);
         let (another, cancel) = (Cancel::new(), Cancel::new());
-        in_flight.add(lease(1), another.clone(), None);
-        in_flight.add(lease(2), cancel.clone(), None);
+        in_flight.add(lease(1), another.clone(), None, a_minute());
+        in_flight.add(lease(2), cancel.clone(), None, a_minute());
         assert_eq!((another.reason(), cancel.reason()), (None, Some(Reason::Cancelled)));
     }
 
     #[test]
     fn what_a_slot_runs_has_begun() {
         let in_flight = InFlight::new(3);
-        in_flight.add(lease(1), Cancel::new(), None);
-        in_flight.add(lease(2), Cancel::new(), None);
+        in_flight.add(lease(1), Cancel::new(), None, a_minute());
+        in_flight.add(lease(2), Cancel::new(), None, a_minute());
         in_flight.begin(&lease(2));
         assert_eq!(in_flight.idle_slots(), 1);
         let mut beats = in_flight.beats();

@@ -1,7 +1,8 @@
 //! Workers that are killed, or come back from the dead: no job is lost, and no stale attempt changes one.
 
-use afresh_queue::{NewJob, State};
+use afresh_queue::{JobOptions, NewJob, Scope, State};
 
+use crate::effects::Effects;
 use crate::guests;
 use crate::site::{Site, hasty, on_each_broker, outcomes};
 
@@ -9,6 +10,7 @@ on_each_broker!(
     a_job_whose_worker_is_killed_comes_back_as_lost_and_runs_elsewhere,
     a_job_that_loses_every_worker_is_dead_as_lost,
     a_worker_back_from_the_dead_changes_nothing,
+    a_worker_that_slept_longer_than_its_leases_runs_nothing_that_it_held_ahead,
 );
 
 fn a_job_whose_worker_is_killed_comes_back_as_lost_and_runs_elsewhere(site: &mut Site) {
@@ -65,4 +67,39 @@ fn a_worker_back_from_the_dead_changes_nothing(site: &mut Site) {
     assert_eq!(site.succeeds(&id), "from the second");
     let next = site.enqueue(NewJob::new("work", ""));
     assert_eq!(site.succeeds(&next), "from the first", "it is a worker like any other again");
+}
+
+fn a_worker_that_slept_longer_than_its_leases_runs_nothing_that_it_held_ahead(site: &mut Site) {
+    site.task("echo", &guests::echo());
+    site.task("nap", &guests::nap(2_000, "rested"));
+    let [first, second] = ["first", "second"].map(|name| Effects::at(site.path(name)));
+    let sleeper = site.worker().queues("default,warm").slots(1).lease("2s").env("AFRESH_EFFECTS", first.path()).start();
+    // Short attempts teach it to take jobs ahead of its slot.
+    let short = site.enqueue_all((0..50).map(|_| NewJob::new("echo", "").queue("warm")).collect());
+    short.iter().for_each(|id| drop(site.succeeds(id)));
+    site.set_paused(&Scope::Queue, true);
+    let mut jobs = vec![NewJob::new("nap", "").options(JobOptions { priority: 9, ..hasty(5) })];
+    jobs.extend((0..5).map(|n| NewJob::new("echo", n.to_string()).options(hasty(5))));
+    let ids = site.enqueue_all(jobs);
+    site.set_paused(&Scope::Queue, false);
+    sleeper.starts(&ids[0]);
+    site.pause(&sleeper);
+    let held = &ids[1..];
+    held.iter().for_each(|id| assert_eq!(site.job(id).state, State::Running, "it is held ahead"));
+
+    let mut other = site.worker().slots(2).lease("2s").env("AFRESH_EFFECTS", second.path()).start();
+    ids.iter().for_each(|id| drop(site.succeeds(id)));
+    other.terminate();
+    assert_eq!(other.ends(), 0);
+    let before: Vec<_> = ids.iter().map(|id| site.job(id)).collect();
+    sleeper.resume();
+    for id in &ids {
+        sleeper.tells(&format!("that it has let go of {id}"), |event| {
+            event.says("after its lease was lost") && event.field("job") == id.as_str()
+        });
+    }
+    for id in held {
+        assert_eq!((first.starts(id), second.starts(id)), (0, 1), "{id} ran where it should not");
+    }
+    assert_eq!(ids.iter().map(|id| site.job(id)).collect::<Vec<_>>(), before);
 }
