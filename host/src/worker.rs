@@ -7,6 +7,7 @@
 //! * [`settler`]: decides what becomes of ended attempts, and settles them in batches
 //! * [`notes`]: passes on what attempts say while they run
 //! * [`heartbeat`]: extends the leases; [`until`]: when they end for sure
+//! * [`truce`]: leaves those of others alone where all have expired
 //! * [`canceller`]: ends attempts of jobs that are cancelled
 //! * [`presence`]: tells people that this worker is there, and what it runs ([`board`])
 //! * [`budget`]: the memory guests may take together
@@ -37,6 +38,7 @@ pub mod notes;
 pub mod presence;
 pub mod settler;
 pub mod slots;
+pub mod truce;
 pub mod turns;
 pub mod until;
 
@@ -51,6 +53,7 @@ use notes::Notes;
 use presence::Presence;
 use settler::Settler;
 use slots::Slots;
+use truce::Truce;
 use turns::{Served, Turns};
 use until::{Moment, Until};
 
@@ -63,6 +66,9 @@ const LEASE_BYTES: usize = 4 << 20;
 
 /// A job that no slot has taken for so long goes back: attempts take longer than they did, and another worker may be idle.
 const TOO_LONG: Duration = Duration::from_secs(1);
+
+/// While expired leases are left alone, look after the queues no more often than this.
+const TRUCE_LOOK: Duration = Duration::from_millis(100);
 
 /// The most expired leases that are taken over in one round.
 const MOST_REAPED: usize = 64;
@@ -161,9 +167,10 @@ impl Worker {
         shutdown: &mut Shutdown,
     ) -> anyhow::Result<()> {
         let mut turns = Turns::new(&self.settings.queues, self.settings.strict);
+        let mut truce = Truce::new(self.settings.lease, AT_LEAST_EVERY, Moment::now());
         let mut trouble = Backoff::default();
         while !shutdown.has_begun() {
-            match self.tick(slots, ended, &mut turns).await {
+            match self.tick(slots, ended, &mut turns, &mut truce).await {
                 Ok(Next::Again) => trouble.over("the broker answers again"),
                 Ok(Next::Finished) => return Ok(()),
                 Ok(Next::Wait(at_most)) => {
@@ -192,11 +199,12 @@ impl Worker {
         slots: &Slots,
         ended: &mpsc::UnboundedSender<Ended>,
         turns: &mut Turns,
+        truce: &mut Truce,
     ) -> Result<Next, BrokerError> {
         // Before the lease, so that a due job starts at once; and however full the queues are, so that it starts at all.
         let due = self.agenda.is_due();
         if due {
-            self.promote().await?;
+            self.promote(truce).await?;
         }
         let (room, asked) = (self.in_flight.room(), Moment::now());
         let leased = if room == 0 { Vec::new() } else { self.lease(room, turns).await? };
@@ -205,7 +213,7 @@ impl Worker {
             self.start(lease, asked, slots);
         }
         if due {
-            self.reap(ended).await?;
+            self.reap(ended, truce).await?;
             if slots.give_back_older_than(TOO_LONG) > 0 {
                 self.in_flight.forget_mean();
             }
@@ -238,22 +246,26 @@ impl Worker {
     }
 
     /// Makes due jobs available, and notes when the next ones are.
-    async fn promote(&self) -> Result<(), BrokerError> {
+    async fn promote(&self, truce: &Truce) -> Result<(), BrokerError> {
         // First: what is announced from here on is for the next round.
         self.agenda.begin_round(AT_LEAST_EVERY);
         let promoted = self.broker.promote(&self.queues, &self.settings.retention).await?;
         steps::reached("promoted");
         if let Some(next) = promoted.next {
-            self.agenda.at_latest(next);
+            // Leases that have expired are due at once, and in a truce nobody takes them over.
+            self.agenda.at_latest(if truce.holds() { next.max(TRUCE_LOOK) } else { next });
         }
         Ok(())
     }
 
     /// Takes over expired leases, and settles their attempts as lost.
-    async fn reap(&self, ended: &mpsc::UnboundedSender<Ended>) -> Result<(), BrokerError> {
+    async fn reap(&self, ended: &mpsc::UnboundedSender<Ended>, truce: &mut Truce) -> Result<(), BrokerError> {
         // Our own first: after an outage, or a laptop's sleep, they may have expired while their attempts go on.
         heartbeat::extend(&*self.broker, &self.in_flight, self.settings.lease).await?;
         let asked = Moment::now();
+        if !truce.is_over(asked) {
+            return Ok(());
+        }
         let reaped = self.broker.reap(&self.request(self.queues.clone(), MOST_REAPED)).await?;
         if !reaped.is_empty() {
             steps::reached("reaped");

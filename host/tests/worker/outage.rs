@@ -43,6 +43,25 @@ fn a_redis_that_crashes_and_comes_back_costs_no_job_and_one_line() {
 }
 
 #[test]
+fn an_outage_longer_than_a_lease_costs_no_running_attempt_of_any_worker() {
+    let mut site = Site::redis(&DURABLE);
+    site.task("nap", &guests::nap(8_000, "rested"));
+    let workers = [0, 1, 2].map(|_| site.worker().slots(1).lease("2s").start());
+    let ids: Vec<_> = (0..3).map(|_| site.enqueue(NewJob::new("nap", ""))).collect();
+    ids.iter().for_each(|id| site.runs(id));
+    site.server().kill();
+    // Longer than their leases.
+    let begin = Instant::now();
+    assert!(wait_until(SOON, || begin.elapsed() >= Duration::from_secs(4)));
+    site.server().restart();
+    for id in &ids {
+        assert_eq!(site.succeeds(id), "rested");
+        assert_eq!(outcomes(&site.job(id)), ["succeeded"], "whoever was back first took it from another");
+    }
+    workers.iter().for_each(|worker| assert_eq!(worker.count("attempt lost"), 0, "{}", worker.log()));
+}
+
+#[test]
 fn a_redis_that_is_not_there_yet_is_waited_for() {
     let mut site = Site::redis(&[]);
     site.task("echo", &guests::echo());
