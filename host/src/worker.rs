@@ -43,7 +43,7 @@ pub mod turns;
 pub mod until;
 
 use agenda::Agenda;
-use backoff::Backoff;
+use backoff::{Backoff, spread};
 use begins::Begins;
 use board::Board;
 use canceller::Canceller;
@@ -248,7 +248,7 @@ impl Worker {
     /// Makes due jobs available, and notes when the next ones are.
     async fn promote(&self, truce: &Truce) -> Result<(), BrokerError> {
         // First: what is announced from here on is for the next round.
-        self.agenda.begin_round(AT_LEAST_EVERY);
+        self.agenda.begin_round(spread(AT_LEAST_EVERY));
         let promoted = self.broker.promote(&self.queues, &self.settings.retention).await?;
         steps::reached("promoted");
         if let Some(next) = promoted.next {

@@ -7,9 +7,8 @@ use std::time::Duration;
 use afresh_queue::{Broker, BrokerError, Extended, steps};
 use afresh_sandbox::Reason;
 use tokio::sync::Notify;
-use tokio::time::MissedTickBehavior;
 
-use super::backoff::Backoff;
+use super::backoff::{Backoff, spread};
 use super::in_flight::InFlight;
 use super::until::Moment;
 
@@ -29,22 +28,18 @@ impl Heartbeat {
 
     /// Beats until it is dropped.
     pub async fn run(self) {
-        let mut trouble = Backoff::default();
-        let mut beat = tokio::time::interval(self.lease / 3);
-        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Not as late as the next beat: leases may end before that.
+        let mut trouble = Backoff::at_most(self.lease / 10);
         loop {
-            tokio::select! {
-                _ = beat.tick() => {}
-                () = self.early.notified() => {}
-            }
             match extend(&*self.broker, &self.in_flight, self.lease).await {
-                Ok(()) => trouble.over("leases are extended again"),
-                Err(error) => {
-                    // Not at the next beat: leases may end before that.
-                    let pause = trouble.pause("failed to extend leases", &error);
-                    tokio::time::sleep(pause.min(self.lease / 10)).await;
-                    beat.reset_immediately();
+                Ok(()) => {
+                    trouble.over("leases are extended again");
+                    tokio::select! {
+                        () = tokio::time::sleep(spread(self.lease / 3)) => {}
+                        () = self.early.notified() => {}
+                    }
                 }
+                Err(error) => tokio::time::sleep(trouble.pause("failed to extend leases", &error)).await,
             }
         }
     }

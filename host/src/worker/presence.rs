@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use afresh_queue::{Broker, BrokerError, Timestamp, WorkerInfo};
-use tokio::time::MissedTickBehavior;
 
 use super::WorkerSettings;
-use super::backoff::Backoff;
+use super::backoff::{Backoff, spread};
 use super::board::Board;
 use crate::attempt::Workshop;
 use crate::machine;
@@ -53,14 +52,8 @@ impl Presence {
     /// Announces until it is dropped: again and again, and at once when the shutdown begins.
     pub async fn run(self, mut shutdown: Shutdown) {
         let mut trouble = Backoff::default();
-        let mut beat = tokio::time::interval(self.every);
-        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut stopping = false;
         loop {
-            tokio::select! {
-                _ = beat.tick() => {}
-                () = shutdown.begun(), if !stopping => stopping = true,
-            }
             match self.tick(stopping).await {
                 Ok(()) => trouble.over("the broker takes what this worker says of itself again"),
                 // Those who need the broker say that it is not there; this would only say it again.
@@ -71,6 +64,10 @@ impl Presence {
                     let pause = trouble.pause("failed to announce this worker (its jobs do not need that)", &error);
                     tokio::time::sleep(pause).await;
                 }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(spread(self.every)) => {}
+                () = shutdown.begun(), if !stopping => stopping = true,
             }
         }
     }
