@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use afresh_protocol::abi::env;
 use afresh_protocol::{ErrorRecord, Outcome, Usage};
+use afresh_queue::history::MAX_HISTORY_BYTES;
 use afresh_queue::{AttemptRecord, JobLog, Lease, LoggedLine, NewJob, Note, RetryPolicy, RunningJob, Timestamp};
 use afresh_sandbox::{Call, Cancel, LogLine, Reason, Report, Sandbox, Watch};
 
@@ -16,7 +17,7 @@ use crate::outbox::Enqueuing;
 use crate::registry::{Entry, Found, Registry};
 use crate::terms::Terms;
 use crate::worker::begins::Begin;
-use crate::worker::budget::Budget;
+use crate::worker::budget::{Budget, Share};
 use crate::worker::until::Until;
 
 /// A job whose module is still being compiled waits about as long again as that has taken, within these.
@@ -59,6 +60,8 @@ pub struct Ended {
     pub not_before: Option<Duration>,
     /// Microseconds between the instant the job was due and the start of this attempt.
     pub late_us: i64,
+    /// What it still takes of the memory budget.
+    pub share: Option<Share>,
 }
 
 /// What every slot of a worker shares.
@@ -70,7 +73,7 @@ pub struct Workshop {
     /// Where task modules are found.
     pub registry: Arc<Registry>,
     /// What guests may take together.
-    pub budget: Budget,
+    pub budget: Arc<Budget>,
     /// What tasks are granted.
     pub grants: GrantBook,
 }
@@ -78,7 +81,7 @@ pub struct Workshop {
 impl Attempt {
     /// Runs the job's task once, as soon as there is memory for it. Blocks this thread; by the time it returns the guest's
     /// memory is gone.
-    pub fn run(self, shop: &Workshop, begin: &Begin) -> Ended {
+    pub fn run(mut self, shop: &Workshop, begin: &Begin) -> Ended {
         let found = shop.registry.find(&self.lease.job.task);
         let terms = Terms::of(&found.policy(&self.lease.job.task), &self.lease.job.options, shop.registry.config());
         let module = match found {
@@ -97,7 +100,7 @@ impl Attempt {
             }
             Err(_) => 0,
         };
-        let share = match shop.budget.admit(needed, &self.cancel) {
+        let mut share = match shop.budget.admit(needed, &self.cancel) {
             Ok(share) => share,
             Err(reason) => return Ended::without_run(self.lease, never_started(reason), shop),
         };
@@ -125,7 +128,8 @@ impl Attempt {
             }
             Err(why) => (None, ended(Outcome::BadModule(ErrorRecord::new("bad_module", why.clone())))),
         };
-        drop(share);
+        // Nobody asks for it any more, and the broker may be a long time taking the rest.
+        self.lease.job.payload = Vec::new();
         let Report { outcome, usage, log, .. } = report;
         let jobs = if matches!(outcome, Outcome::Succeeded(_)) { outbox.jobs(self.now()) } else { Vec::new() };
 
@@ -139,7 +143,9 @@ impl Attempt {
             error: outcome.error().cloned(),
             usage,
         };
-        Ended { lease: self.lease, outcome, record, log, jobs, retry: terms.retry, not_before: None, late_us }
+        share.shrink_to(left(&outcome, &log, &jobs));
+        let (retry, share) = (terms.retry, Some(share));
+        Ended { lease: self.lease, outcome, record, log, jobs, retry, not_before: None, late_us, share }
     }
 
     /// What people see of it while it runs.
@@ -198,7 +204,8 @@ impl Attempt {
 
 impl Ended {
     /// The end of an attempt that did not run here: given back, or lost with the worker that had it.
-    pub fn without_run(lease: Lease, outcome: Outcome, shop: &Workshop) -> Self {
+    pub fn without_run(mut lease: Lease, outcome: Outcome, shop: &Workshop) -> Self {
+        lease.job.payload = Vec::new();
         let policy = shop.registry.find(&lease.job.task).policy(&lease.job.task);
         let record = AttemptRecord {
             number: lease.job.counters.starts,
@@ -211,7 +218,8 @@ impl Ended {
             usage: Usage::default(),
         };
         let retry = Terms::of(&policy, &lease.job.options, shop.registry.config()).retry;
-        Self { lease, outcome, record, log: Vec::new(), jobs: Vec::new(), retry, not_before: None, late_us: 0 }
+        let (log, jobs) = (Vec::new(), Vec::new());
+        Self { lease, outcome, record, log, jobs, retry, not_before: None, late_us: 0, share: None }
     }
 
     /// The end of an attempt whose worker vanished: `lease` was taken over from it.
@@ -271,6 +279,17 @@ fn outbox(task: &str, config: &Config) -> Enqueuing {
 
 fn ended(outcome: Outcome) -> Report {
     Report { outcome, usage: Usage::default(), log: Vec::new(), progress: None }
+}
+
+/// About how many bytes of an attempt are left until it is settled.
+fn left(outcome: &Outcome, log: &[LogLine], jobs: &[NewJob]) -> u64 {
+    let said = match outcome {
+        Outcome::Succeeded(reply) => reply.capacity(),
+        other => other.error().map_or(0, |error| 2 * error.message.len()),
+    };
+    let logged: usize = log.iter().map(|line| size_of::<LogLine>() + line.text.len()).sum();
+    let enqueued: usize = jobs.iter().map(|job| size_of::<NewJob>() + job.payload.len()).sum();
+    (MAX_HISTORY_BYTES + said + logged + enqueued) as u64
 }
 
 fn never_started(reason: Reason) -> Outcome {

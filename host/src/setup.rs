@@ -1,6 +1,7 @@
 //! Puts a worker together: sandbox, compiler, registry, budget. What `afresh worker` and `afresh dev` share.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use afresh_sandbox::{Sandbox, SandboxConfig};
@@ -77,6 +78,6 @@ pub fn workshop(config: &Config, tasks: &Path) -> anyhow::Result<Workshop> {
     if !registry.settled(SETTLES_WITHIN) {
         tracing::warn!("some modules are still being compiled; their jobs wait, the others are served");
     }
-    let budget = Budget::new(memory_budget(config));
+    let budget = Arc::new(Budget::new(memory_budget(config)));
     Ok(Workshop { worker: unique_name(), sandbox, registry, budget, grants })
 }

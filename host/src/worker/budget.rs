@@ -1,8 +1,10 @@
 //! The worker's memory budget: an attempt is admitted when its memory limit fits into what is left, so that what all
 //! guests may take never exceeds what the machine has. First come, first served, so that a large one is not starved.
+//! What an ended attempt leaves, its reply above all, counts until it is settled: else the replies that wait for a broker
+//! which does not answer would come on top. Settling needs no share, so nobody waits for himself.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use afresh_sandbox::{Cancel, Reason};
@@ -27,8 +29,8 @@ struct State {
 
 /// A share of the budget; it goes back when this is dropped.
 #[derive(Debug)]
-pub struct Share<'a> {
-    budget: &'a Budget,
+pub struct Share {
+    budget: Arc<Budget>,
     bytes: u64,
 }
 
@@ -43,7 +45,7 @@ impl Budget {
     ///
     /// # Errors
     /// The reason, if the attempt is cancelled while it waits.
-    pub fn admit(&self, bytes: u64, cancel: &Cancel) -> Result<Share<'_>, Reason> {
+    pub fn admit(self: &Arc<Self>, bytes: u64, cancel: &Cancel) -> Result<Share, Reason> {
         let bytes = bytes.min(self.total);
         let mut state = self.lock();
         let ticket = state.next_ticket;
@@ -60,7 +62,7 @@ impl Budget {
                 Some(reason) => return Err(reason),
                 None if my_turn => {
                     state.free -= bytes;
-                    return Ok(Share { budget: self, bytes });
+                    return Ok(Share { budget: self.clone(), bytes });
                 }
                 None => {}
             }
@@ -84,10 +86,19 @@ impl Budget {
     }
 }
 
-impl Drop for Share<'_> {
-    fn drop(&mut self) {
-        self.budget.lock().free += self.bytes;
+impl Share {
+    /// Gives back what is more than `bytes`.
+    pub fn shrink_to(&mut self, bytes: u64) {
+        let rest = self.bytes.saturating_sub(bytes);
+        self.bytes -= rest;
+        self.budget.lock().free += rest;
         self.budget.changed.notify_all();
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.shrink_to(0);
     }
 }
 
@@ -97,7 +108,7 @@ mod tests {
 
     #[test]
     fn shares_never_exceed_the_budget_and_all_come_back() {
-        let budget = Budget::new(100);
+        let budget = Arc::new(Budget::new(100));
         let most = Mutex::new(0);
         std::thread::scope(|scope| {
             for bytes in [60, 60, 10, 100, 250, 30, 1, 99] {
@@ -117,8 +128,19 @@ mod tests {
     }
 
     #[test]
+    fn a_share_shrinks_to_what_is_still_held_and_never_grows() {
+        let budget = Arc::new(Budget::new(100));
+        let mut share = budget.admit(60, &Cancel::new()).unwrap();
+        share.shrink_to(10);
+        share.shrink_to(30);
+        assert_eq!(budget.free(), 90);
+        drop(share);
+        assert_eq!(budget.free(), 100);
+    }
+
+    #[test]
     fn a_cancelled_attempt_stops_waiting_and_lets_the_next_one_in() {
-        let budget = Budget::new(10);
+        let budget = Arc::new(Budget::new(10));
         let all = budget.admit(10, &Cancel::new()).unwrap();
         let cancelled = Cancel::new();
         std::thread::scope(|scope| {

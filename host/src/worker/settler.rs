@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::agenda::Agenda;
 use super::backoff::Backoff;
+use super::budget::Share;
 use super::in_flight::InFlight;
 use super::notes::Notes;
 use crate::attempt::Ended;
@@ -35,15 +36,19 @@ impl Settler {
     pub async fn run(self, mut arrivals: mpsc::UnboundedReceiver<Ended>) {
         let mut batch = Vec::with_capacity(BATCH);
         while arrivals.recv_many(&mut batch, BATCH).await > 0 {
-            let settles: Vec<_> = batch.drain(..).map(|ended| self.decide(ended)).collect();
+            let (settles, shares): (Vec<_>, Vec<_>) = batch.drain(..).map(|ended| self.decide(ended)).unzip();
             self.notes.finish(settles.iter().map(|settle| &settle.lease)).await;
             steps::reached("decided");
             self.settle(&settles).await;
+            // What they held goes first, then their room.
+            drop(settles);
+            drop(shares);
         }
     }
 
-    fn decide(&self, ended: Ended) -> Settle {
-        let Ended { lease, outcome, record, retry, not_before, log, jobs, late_us } = ended;
+    /// What is to be settled, and what of the memory budget that takes until it is.
+    fn decide(&self, ended: Ended) -> (Settle, Option<Share>) {
+        let Ended { lease, outcome, record, retry, not_before, log, jobs, late_us, share } = ended;
         if record.usage.wall_us > 0 {
             self.in_flight.learn(record.usage.wall_us);
         }
@@ -73,7 +78,7 @@ impl Settler {
         if !traceless {
             history.push(record);
         }
-        Settle { lease: reference, settlement, counters, history, outcome: kind, jobs }
+        (Settle { lease: reference, settlement, counters, history, outcome: kind, jobs }, share)
     }
 
     /// Writes settlements, for as long as it takes. Repeating one that was carried out is harmless: it is stale then.

@@ -47,7 +47,7 @@ fn cpu(worker: &Worker) -> Duration {
 }
 
 /// Bytes of memory the process has.
-fn resident(worker: &Worker) -> u64 {
+pub(crate) fn resident(worker: &Worker) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", worker.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024

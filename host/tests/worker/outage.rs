@@ -5,10 +5,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use afresh_harness::{Event, SOON, wait_until};
-use afresh_queue::NewJob;
+use afresh_queue::{JobOptions, NewJob, Scope, State};
 
+use crate::effects::Effects;
+use crate::footprint::resident;
 use crate::guests;
-use crate::site::{Site, outcomes};
+use crate::site::{Site, hasty, outcomes};
 
 /// What survives a crash of the server's process.
 const DURABLE: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
@@ -59,6 +61,44 @@ fn an_outage_longer_than_a_lease_costs_no_running_attempt_of_any_worker() {
         assert_eq!(outcomes(&site.job(id)), ["succeeded"], "whoever was back first took it from another");
     }
     workers.iter().for_each(|worker| assert_eq!(worker.count("attempt lost"), 0, "{}", worker.log()));
+}
+
+#[test]
+fn replies_that_a_stalled_broker_does_not_take_stay_within_the_memory_budget() {
+    const BUDGET_MIB: usize = 16;
+    let mut site = Site::redis(&[]);
+    site.task("echo", &guests::echo());
+    site.task("nap", &guests::nap(2_000, "rested"));
+    site.task("pour", &guests::pour(1, 32, 0));
+    let effects = Effects::at(site.path("effects"));
+    let worker = site.worker().queues("default,warm").slots(2).lease("60s").memory_budget("16MiB");
+    let worker = worker.env("AFRESH_EFFECTS", effects.path()).start();
+    // Short attempts teach it to take jobs ahead of its slots, and show what it takes by itself.
+    // Not the last attempt, which would have to be told to the broker before it may run.
+    let small = || JobOptions { memory: Some(1 << 20), ..hasty(2) };
+    let warm = |task: &str| NewJob::new(task, "").queue("warm").options(small());
+    let warmed = site.enqueue_all((0..10).map(|_| warm("pour")).chain((0..90).map(|_| warm("echo"))).collect());
+    warmed.iter().for_each(|id| drop(site.wait(id, "done", |job| job.state == State::Succeeded)));
+    let usual = resident(&worker);
+
+    // Two jobs keep the slots busy until the broker stands still; what is held behind them then runs, and cannot be settled.
+    site.set_paused(&Scope::Queue, true);
+    let naps = (0..2).map(|_| NewJob::new("nap", "").options(JobOptions { priority: 9, ..small() }));
+    let mebibytes = (0..40).map(|_| NewJob::new("pour", "").options(small()));
+    let ids = site.enqueue_all(naps.chain(mebibytes).collect());
+    site.set_paused(&Scope::Queue, false);
+    ids.iter().for_each(|id| site.runs(id));
+    site.server().pause();
+    worker.says("failed to settle attempts");
+    let waiting = effects.ends() - warmed.len();
+    let grown = resident(&worker).saturating_sub(usual) >> 20;
+    site.server().resume();
+    assert!((4..=BUDGET_MIB + 2).contains(&waiting), "{waiting} attempts ended, with a MiB each that waits");
+    assert!(grown <= 2 * BUDGET_MIB as u64, "the worker has grown by {grown} MiB, from {} MiB", usual >> 20);
+    for id in &ids {
+        site.wait(id, "done", |job| job.state == State::Succeeded);
+        assert_eq!(outcomes(&site.job(id)), ["succeeded"]);
+    }
 }
 
 #[test]

@@ -180,7 +180,7 @@ impl Site {
             worker: unique_name(),
             sandbox: sandbox().clone(),
             registry: registry(),
-            budget: Budget::new(BUDGET),
+            budget: Arc::new(Budget::new(BUDGET)),
             grants: GrantBook::default(),
         });
         self.shops.push(shop.clone());
