@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use afresh_protocol::abi::env;
 use afresh_protocol::{ErrorRecord, Outcome, Usage};
 use afresh_queue::history::MAX_HISTORY_BYTES;
-use afresh_queue::{AttemptRecord, JobLog, Lease, LoggedLine, NewJob, Note, RetryPolicy, RunningJob, Timestamp};
+use afresh_queue::{AttemptRecord, Begun, JobLog, Lease, LoggedLine, NewJob, Note, RetryPolicy, RunningJob, Timestamp};
 use afresh_sandbox::{Call, Cancel, LogLine, Reason, Report, Sandbox, Watch};
 
 use crate::config::Config;
@@ -224,8 +224,14 @@ impl Ended {
 
     /// The end of an attempt whose worker vanished: `lease` was taken over from it.
     pub fn lost(lease: Lease, shop: &Workshop) -> Self {
-        let worker = lease.previous_worker.as_ref().map_or("unknown", |vanished| vanished.worker.as_str());
-        let when = if lease.begun { "while it ran this attempt" } else { "before this attempt is known to have begun" };
+        let (worker, begun) = match &lease.previous_worker {
+            Some(vanished) => (vanished.worker.as_str(), vanished.begun),
+            None => ("unknown", Begun::No),
+        };
+        let when = match begun {
+            Begun::Known => "when this attempt had begun, or was about to",
+            Begun::Presumed | Begun::No => "before this attempt is known to have begun",
+        };
         let text = format!("the lease expired: worker {worker} vanished, or could not reach the broker, {when}");
         Self::without_run(lease, Outcome::Lost(ErrorRecord::new("lost", text)), shop)
     }

@@ -17,9 +17,6 @@ pub struct Lease {
     pub until: Timestamp,
     /// When it was given, by the broker's clock.
     pub since: Timestamp,
-    /// Whether its attempt counts as begun: the lease was asked for a slot that has nothing to do, or the attempt is
-    /// [known to have begun](Vanished::begun) with the worker that vanished.
-    pub begun: bool,
     /// Who held the lease before, where this one was taken from a worker that vanished.
     pub previous_worker: Option<Vanished>,
 }
@@ -29,8 +26,35 @@ pub struct Lease {
 pub struct Vanished {
     /// The worker.
     pub worker: String,
-    /// Whether the attempt is known to have begun: not where the job was only held ahead of the worker's slots.
-    pub begun: bool,
+    /// Whether its attempt had begun.
+    pub begun: Begun,
+}
+
+/// Whether the attempt under a lease has begun, as far as the broker was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Begun {
+    /// The job is held ahead of the worker's slots.
+    No,
+    /// It was leased for a slot that has nothing to do. Whether the lease ever arrived there nobody has said.
+    Presumed,
+    /// Its worker said so.
+    Known,
+}
+
+impl Begun {
+    /// As brokers keep it; what is no number of ours is that nothing is known.
+    pub(crate) fn of_number(number: u8) -> Self {
+        match number {
+            1 => Self::Presumed,
+            2 => Self::Known,
+            _ => Self::No,
+        }
+    }
+
+    /// The other way.
+    pub(crate) fn as_number(self) -> u8 {
+        self as u8
+    }
 }
 
 impl Lease {
@@ -58,7 +82,7 @@ pub struct LeaseRequest {
     pub queues: Vec<String>,
     /// At most so many jobs.
     pub max: usize,
-    /// So many of them begin at once; the others are held ahead.
+    /// So many of them are for slots that have nothing to do, and are presumed to begin; the others are held ahead.
     pub begin: usize,
     /// At most so many bytes of payloads and histories (the first job is given whatever its size).
     pub max_bytes: usize,

@@ -65,7 +65,7 @@ pub use fleet::{Fleet, RunningJob, WorkerInfo, WorkerView};
 pub use flow::{BatchCancelled, BatchJob, BatchState, BatchView, Flows};
 pub use history::{AttemptRecord, History};
 pub use job::{Job, JobId, JobOptions, JobView, NewJob};
-pub use lease::{Beat, Extended, Lease, LeaseRef, LeaseRequest, Vanished};
+pub use lease::{Beat, Begun, Extended, Lease, LeaseRef, LeaseRequest, Vanished};
 pub use log::{JobLog, LoggedLine};
 pub use policy::{Counters, RetryPolicy, Settlement};
 pub use schedule::Schedule;

@@ -5,6 +5,8 @@ use std::time::Duration;
 use afresh_protocol::{Outcome, OutcomeKind};
 use rand::{Rng, RngExt};
 
+use crate::lease::Begun;
+
 /// How often a job was started, failed, and put off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -21,8 +23,8 @@ pub struct Counters {
 
 impl Counters {
     /// One more attempt that took its worker down, if it had begun.
-    fn lose(self, begun: bool) -> Self {
-        Self { lost: self.lost.saturating_add(u32::from(begun)), ..self }
+    fn lose(self, begun: Begun) -> Self {
+        Self { lost: self.lost.saturating_add(u32::from(begun != Begun::No)), ..self }
     }
 
     fn fail(self) -> Self {
@@ -126,19 +128,23 @@ impl RetryPolicy {
         }
     }
 
-    /// The same where the lease expired and was taken over, and the attempt is known to have `begun` or not. A job is not
-    /// dead of a last attempt that nobody saw: who runs one has it known before ([`RetryPolicy::is_last`]), so the start is
-    /// given back; and it counts as a wait, so that a job whose very lease takes workers down does not go round for ever.
-    pub fn decide_lost(&self, begun: bool, counters: Counters, random: &mut impl Rng) -> (Settlement, Counters) {
-        if !begun && self.is_last(counters) {
+    /// The same where the lease expired and was taken over. A job is not dead of a last attempt that nobody saw: who runs
+    /// one has it known before ([`RetryPolicy::is_last`]), so the start of one that is not known to have begun is given back;
+    /// and it counts as a wait, so that a job whose very lease takes workers down does not go round for ever.
+    pub fn decide_lost(&self, begun: Begun, counters: Counters, random: &mut impl Rng) -> (Settlement, Counters) {
+        if begun != Begun::Known && self.is_last(counters) {
             return self.put_off(counters, None, random);
         }
         self.try_again(counters.lose(begun), None, random)
     }
 
-    /// Whether no attempt follows the one that `counters.starts` counts, should it fail. Its guest may run only once the
-    /// broker knows that it has begun.
+    /// Whether no attempt follows the one that `counters.starts` counts, should its worker vanish. Its guest may run only once
+    /// the broker knows that it has begun.
     pub fn is_last(&self, counters: Counters) -> bool {
+        self.is_spent(counters.lose(Begun::Known))
+    }
+
+    fn is_spent(&self, counters: Counters) -> bool {
         counters.starts >= self.max_attempts || counters.lost >= self.max_lost
     }
 
@@ -156,7 +162,7 @@ impl RetryPolicy {
     /// After a failure, unless that was the last attempt.
     fn try_again(&self, counters: Counters, after: Option<Duration>, random: &mut impl Rng) -> (Settlement, Counters) {
         let failed = counters.fail();
-        if self.is_last(failed) {
+        if self.is_spent(failed) {
             return (Settlement::Bury, failed);
         }
         (Settlement::Retry { delay: self.backoff(failed.failures, after, random) }, failed)
@@ -302,13 +308,14 @@ mod tests {
 
         #[test]
         fn a_job_takes_no_more_workers_down_than_it_may(policy in policies(), max_lost in 1..9_u32, seed: u64) {
-            let policy = RetryPolicy { max_attempts: u32::MAX, max_lost, ..policy };
+            let policy = RetryPolicy { max_attempts: u32::MAX, max_lost, max_waits: u32::MAX, ..policy };
             let mut random = StdRng::seed_from_u64(seed);
             let mut counters = Counters::default();
             for lost in 1.. {
                 counters.starts += 1;
                 // One that was only held ahead of the slots is lost as well, and took nobody down.
-                let (settlement, after) = policy.decide_lost(lost % 3 != 0, counters, &mut random);
+                let begun = if lost % 3 == 0 { Begun::No } else { Begun::Known };
+                let (settlement, after) = policy.decide_lost(begun, counters, &mut random);
                 prop_assert_eq!(settlement == Settlement::Bury, after.lost == max_lost);
                 if settlement == Settlement::Bury {
                     return Ok(());
@@ -327,21 +334,27 @@ mod tests {
             let mut random = StdRng::seed_from_u64(seed);
             let mut counters = Counters::default();
             let mut ran = 0;
-            for (runs, known) in attempts {
+            for (runs, said) in attempts {
                 counters.starts += 1;
                 let last = policy.is_last(counters);
-                // One that is not the last may run without anybody knowing.
-                let begun = runs && (known || last);
+                // One that is not the last may run without anybody knowing, or never arrive where it is presumed to.
+                let begun = match (runs, said) {
+                    (true, _) if last => Begun::Known,
+                    (true, true) => Begun::Known,
+                    (false, false) => Begun::No,
+                    _ => Begun::Presumed,
+                };
                 ran += u32::from(runs);
                 prop_assert!(ran <= policy.max_attempts, "a guest runs too often");
                 let (settlement, after) = policy.decide_lost(begun, counters, &mut random);
-                prop_assert_eq!(after.lost, counters.lost + u32::from(begun));
-                if last && !begun {
-                    prop_assert_eq!((after.starts, after.waits), (counters.starts - 1, counters.waits + 1));
+                if last && begun != Begun::Known {
+                    let given_back = Counters { starts: counters.starts - 1, waits: counters.waits + 1, ..counters };
+                    prop_assert_eq!(after, given_back);
                     prop_assert_eq!(settlement == Settlement::Bury, after.waits > policy.max_waits);
                 } else {
                     prop_assert_eq!((after.starts, after.waits), (counters.starts, counters.waits));
-                    prop_assert_eq!(settlement == Settlement::Bury, begun && policy.is_last(after));
+                    prop_assert_eq!(after.lost, counters.lost + u32::from(begun != Begun::No));
+                    prop_assert_eq!(settlement == Settlement::Bury, last, "{:?}", begun);
                 }
                 if settlement == Settlement::Bury {
                     return Ok(());

@@ -38,14 +38,13 @@ struct Ask {
 }
 
 impl Begin {
-    /// The attempt's guest is about to run. Blocks this thread while the broker is told of it, if it is a last one and
-    /// does not count as begun already.
+    /// The attempt's guest is about to run. Blocks this thread while the broker is told of it, if it is a last one.
     ///
     /// # Errors
     /// Why it must not run.
     pub fn attempt(&self, lease: &Lease, is_last: bool, cancel: &Cancel, until: &Until) -> Result<(), Reason> {
         let reference = lease.reference();
-        if is_last && !lease.begun {
+        if is_last {
             let (may_run, answer) = oneshot::channel();
             let ask = Ask { lease: reference.clone(), cancel: cancel.clone(), until: until.clone(), may_run };
             // Nobody to ask, or to answer, means that the worker ends.
@@ -67,13 +66,13 @@ impl Begins {
 
     /// Tells of what slots ask until it is dropped.
     pub async fn run(mut self) {
-        let (mut trouble, mut waiting) = (Backoff::default(), Vec::new());
+        let (mut trouble, mut waiting) = (Backoff::at_most(self.lease / 10), Vec::new());
         while !waiting.is_empty() || self.asked.recv_many(&mut waiting, BATCH).await > 0 {
             match self.tick(&mut waiting).await {
                 Ok(()) => trouble.over("last attempts begin again"),
                 Err(error) => {
                     let pause = trouble.pause("failed to tell of last attempts before they run", &error);
-                    tokio::time::sleep(pause.min(self.lease / 10)).await;
+                    tokio::time::sleep(pause).await;
                     waiting.extend(std::iter::from_fn(|| self.asked.try_recv().ok()));
                     let_go(&mut waiting);
                 }
@@ -120,7 +119,7 @@ impl Ask {
 
 #[cfg(test)]
 mod tests {
-    use afresh_queue::{Clock, LeaseRequest, NewJob, open};
+    use afresh_queue::{Begun, Clock, LeaseRequest, NewJob, open};
 
     use super::*;
 
@@ -162,8 +161,8 @@ mod tests {
         let _ = agent.await;
         assert_eq!(told(&begin, &lease, true, &Cancel::new()).await, Err(Reason::Shutdown));
         clock.advance(LEASE);
-        assert!(broker.reap(&request("default", 0)).await.unwrap()[0].begun);
-        assert_eq!(told(&begin, &Lease { begun: true, ..lease }, true, &Cancel::new()).await, Ok(()));
+        let taken = broker.reap(&request("default", 0)).await.unwrap().remove(0);
+        assert_eq!(taken.previous_worker.unwrap().begun, Begun::Known);
     }
 
     #[tokio::test]

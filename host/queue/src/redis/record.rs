@@ -14,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::fingerprint::fingerprint;
 use crate::history::History;
 use crate::job::{Job, JobId, JobOptions, JobView, NewJob, millis};
-use crate::lease::{Extended, Lease, Vanished};
+use crate::lease::{Begun, Extended, Lease, Vanished};
 use crate::policy::{Counters, KEEP_CANCELLED, Settlement};
 use crate::state::State;
 use crate::unique::UniqueScope;
@@ -243,7 +243,6 @@ pub(super) struct Row {
     token: u64,
     starts: u32,
     job: Result<Job, String>,
-    begun: bool,
     previous_worker: Option<Vanished>,
 }
 
@@ -264,7 +263,6 @@ impl Row {
                 token: self.token,
                 until: Timestamp(since.0 + micros(duration)),
                 since,
-                begun: self.begun,
                 previous_worker: self.previous_worker,
             }),
             Err(reason) => Err(Unreadable { id: self.id, token: self.token, starts: self.starts, reason }),
@@ -290,10 +288,10 @@ impl FromRedisValue for Row {
         let (id, token) = (fields.next::<Vec<u8>>()?, fields.next()?);
         let starts = small("starts", fields.next());
         let job = read_job(&id, &starts, &mut fields);
-        let begun = fields.next::<Vec<u8>>()? == b"1";
         let worker = fields.next::<Option<Vec<u8>>>()?.map(|name| String::from_utf8_lossy(&name).into_owned());
-        let previous_worker = worker.map(|worker| Vanished { worker, begun });
-        Ok(Self { id, token, starts: starts.unwrap_or_default(), job, begun, previous_worker })
+        let begun = fields.next::<Option<u8>>().ok().flatten().unwrap_or_default();
+        let previous_worker = worker.map(|worker| Vanished { worker, begun: Begun::of_number(begun) });
+        Ok(Self { id, token, starts: starts.unwrap_or_default(), job, previous_worker })
     }
 }
 

@@ -9,7 +9,7 @@ use super::record::{JOB, job};
 use super::uniques::QUEUED;
 use crate::clock::Timestamp;
 use crate::job::JobId;
-use crate::lease::{Lease, LeaseRequest};
+use crate::lease::{Begun, Lease, LeaseRequest};
 use crate::policy::KEEP_EXPIRED;
 use crate::state::State;
 use crate::tokens::Tokens;
@@ -190,7 +190,8 @@ fn held_by<'n>(queue: &mut Queue<'_>, names: &'n [String]) -> Result<Option<(&'n
 
 fn give(queue: &mut Queue<'_>, filling: &mut Filling<'_>, candidate: &Candidate, names: &[String]) -> Result<Start> {
     let (token, until) = (filling.token(), queue.now.after(filling.request.duration));
-    let begun = filling.leases.len() < filling.request.begin;
+    let at_once = filling.leases.len() < filling.request.begin;
+    let begun = if at_once { Begun::Presumed } else { Begun::No };
     let counted = (!names.is_empty()).then(|| names.join("\n"));
     let (_, job) = queue
         .file
@@ -202,7 +203,7 @@ fn give(queue: &mut Queue<'_>, filling: &mut Filling<'_>, candidate: &Candidate,
         .query_row(
             named_params! {
                 ":job": candidate.job, ":worker": filling.request.worker, ":token": token.cast_signed(), ":until": until,
-                ":begun": begun, ":counted": counted,
+                ":begun": begun.as_number(), ":counted": counted,
             },
             job,
         )?;
@@ -215,7 +216,7 @@ fn give(queue: &mut Queue<'_>, filling: &mut Filling<'_>, candidate: &Candidate,
     queue.take_turn(candidate.priority, candidate.place)?;
     match job {
         Ok(job) => {
-            filling.push(Lease { job, token, until, since: queue.now, begun, previous_worker: None });
+            filling.push(Lease { job, token, until, since: queue.now, previous_worker: None });
             Ok(Start::Given)
         }
         Err(reason) => {

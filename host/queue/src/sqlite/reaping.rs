@@ -8,7 +8,7 @@ use super::queue::{Queue, Queues};
 use super::record::{JOB, job};
 use crate::clock::Timestamp;
 use crate::flow::Ending;
-use crate::lease::{Beat, Extended, Lease, LeaseRef, LeaseRequest, Vanished};
+use crate::lease::{Beat, Begun, Extended, Lease, LeaseRef, LeaseRequest, Vanished};
 use crate::tokens::Tokens;
 
 pub(super) fn reap(queues: &mut Queues<'_>, request: &LeaseRequest, tokens: &Tokens) -> Result<Vec<Lease>> {
@@ -30,22 +30,21 @@ fn reap_from(queue: &mut Queue<'_>, filling: &mut Filling<'_>) -> Result<()> {
              WHERE queue = ?1 AND state = 'running' AND lease_until <= ?2 ORDER BY lease_until, id LIMIT ?3",
         )?
         .query_map((&queue.name, queue.now, i64::try_from(filling.left()).unwrap_or(i64::MAX)), |row| {
-            Ok((row.get(0)?, row.get(1)?, Vanished { worker: row.get(2)?, begun: row.get(3)? }))
+            Ok((row.get(0)?, row.get(1)?, Vanished { worker: row.get(2)?, begun: Begun::of_number(row.get(3)?) }))
         })?
         .collect::<Result<_>>()?;
-    let mut take_over = queue.file.prepare_cached(&format!(
-        "UPDATE jobs SET worker = ?2, token = ?3, lease_until = ?4 WHERE job = ?1 RETURNING {JOB}"
-    ))?;
+    let mut take_over = queue
+        .file
+        .prepare_cached(&format!("UPDATE jobs SET token = ?2, lease_until = ?3 WHERE job = ?1 RETURNING {JOB}"))?;
     let (since, until) = (queue.now, queue.now.after(filling.request.duration));
     for (key, bytes, vanished) in expired {
         if !filling.lets_in(bytes) {
             break;
         }
         let token = filling.token();
-        match take_over.query_row((key, &filling.request.worker, token.cast_signed(), until), job)?.1 {
+        match take_over.query_row((key, token.cast_signed(), until), job)?.1 {
             Ok(job) => {
-                let begun = vanished.begun;
-                filling.push(Lease { job, token, until, since, begun, previous_worker: Some(vanished) });
+                filling.push(Lease { job, token, until, since, previous_worker: Some(vanished) });
             }
             Err(reason) => bury_unreadable(queue, key, &reason)?,
         }
@@ -80,7 +79,8 @@ pub(super) fn extend(queues: &mut Queues<'_>, leases: &[Beat], until: Timestamp)
     leases
         .iter()
         .map(|Beat { lease, begun }| {
-            let parameters = (&lease.id, &lease.queue, lease.token.cast_signed(), until, begun);
+            let begun = if *begun { Begun::Known } else { Begun::No };
+            let parameters = (&lease.id, &lease.queue, lease.token.cast_signed(), until, begun.as_number());
             Ok(match extend.query_row(parameters, |row| row.get(0)).optional()? {
                 Some(false) => Extended::Held,
                 Some(true) => Extended::Cancelling,

@@ -12,7 +12,7 @@ for i = 3, #ARGV, 3 do
   local job = redis.pcall('HMGET', record(id), 'token', 'cancel', 'begun')
   if job[1] == ARGV[i + 1] then
     redis.call('ZADD', K.running, ends, id)
-    if begun == '1' and job[3] ~= '1' then redis.call('HSET', record(id), 'begun', '1') end
+    if begun == '1' and job[3] ~= '2' then redis.call('HSET', record(id), 'begun', '2') end
     answer = job[2] and 2 or 1
   end
   reply[#reply + 1] = answer

@@ -9,8 +9,7 @@
 --          given whatever its size) · 7 the first of so many tokens as 2 says, which no other lease of these jobs ever had
 --          8 how many begin at once, counted with those of 6 · 9 how long to keep what expires, in µs
 -- Returns  now · 1 if there may be more · bytes of payloads and histories handed out, then one row for each lease:
---          id · token · starts · task · payload · options · at · run_at · priority · failures · waits · lost · history ·
---          1 if its attempt counts as begun, else 0
+--          id · token · starts · task · payload · options · at · run_at · priority · failures · waits · lost · history
 -- States   queued → running, expired
 local max, max_bytes, has, begin = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[6]), tonumber(ARGV[8])
 -- The most jobs that are looked at, so that a queue of held jobs keeps nobody waiting.
@@ -60,10 +59,9 @@ while #running / 2 < max and looked_at < LOOKED_AT and not more do
         starts = starts and text(starts + 1) or job[8]
         running[#running + 1] = ends
         running[#running + 1] = id
-        local begun = #running / 2 + has <= begin and '1' or '0'
         local fields = {
           'state', 'running', 'token', text(token), 'worker', worker, 'starts', starts, 'score', score,
-          'begun', begun,
+          'begun', #running / 2 + has <= begin and '1' or '0',
         }
         if names[1] then
           for _, name in ipairs(names) do start_under(name, 1) end
@@ -85,7 +83,7 @@ while #running / 2 < max and looked_at < LOOKED_AT and not more do
         end
         reply[#reply + 1] = {
           id, token, starts, job[2] or '', payload, job[4] or '', job[5] or '', job[6] or job[5] or '',
-          job[7] or '0', job[9] or '0', job[10] or '0', job[11] or '0', history, begun,
+          job[7] or '0', job[9] or '0', job[10] or '0', job[11] or '0', history,
         }
         token = token + 1
       end

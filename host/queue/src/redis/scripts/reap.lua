@@ -1,19 +1,19 @@
--- Takes over leases that have expired: a new token and a new worker, but no new start. The caller settles the jobs as
--- lost; should it vanish too, its own lease expires in turn. One whose record is of a newer version is left to workers that
+-- Takes over leases that have expired: a new token, but no new start, and the worker stays the one that vanished. The caller
+-- settles the jobs as lost; should it vanish too, its own lease expires in turn. One whose record is of a newer version is left to workers that
 -- know it, and is in nobody's way for another lease's length.
 --
 -- KEYS     1 the queue (common.lua)
 -- ARGV     1 now in µs ('' = ask TIME) · 2 at most so many jobs · 3 at most so many bytes of payloads and histories
 --          4 the lease's length in µs · 5 worker · 6 how many jobs the caller has already · 7 the first of so many tokens
 --          as 2 says, which no other lease of these jobs ever had
--- Returns  as lease does, with the vanished worker at the end of each row, whose attempt is known to have begun or not
+-- Returns  as lease does, with the vanished worker and what is known of its attempt's beginning (0, 1, 2) at the end of each row
 -- States   running → running
 local max, max_bytes = tonumber(ARGV[2]), tonumber(ARGV[3])
 local expired = redis.call('ZRANGE', K.running, '-inf', now, 'BYSCORE', 'LIMIT', 0, max)
 local reply = { now, #expired == max and 1 or 0, 0 }
 if #expired == 0 then return done(reply) end
 
-local token, ends, worker, bytes, has_some = tonumber(ARGV[7]), text(now + tonumber(ARGV[4])), ARGV[5], 0, tonumber(ARGV[6]) > 0
+local token, ends, bytes, has_some = tonumber(ARGV[7]), text(now + tonumber(ARGV[4])), 0, tonumber(ARGV[6]) > 0
 for _, id in ipairs(expired) do
   local key = record(id)
   local job = redis.pcall('HMGET', key, 'state', 'task', 'payload', 'options', 'at', 'run_at', 'priority', 'starts',
@@ -28,11 +28,11 @@ for _, id in ipairs(expired) do
       break
     end
     bytes = bytes + size
-    redis.call('HSET', key, 'token', text(token), 'worker', worker)
+    redis.call('HSET', key, 'token', text(token))
     redis.call('ZADD', K.running, ends, id)
     reply[#reply + 1] = {
       id, token, job[8] or '0', job[2] or '', payload, job[4] or '', job[5] or '', job[6] or job[5] or '',
-      job[7] or '0', job[9] or '0', job[10] or '0', job[11] or '0', history, job[14] or '0', job[13] or '',
+      job[7] or '0', job[9] or '0', job[10] or '0', job[11] or '0', history, job[13] or '', job[14] or '0',
     }
     token = token + 1
   else

@@ -13,7 +13,7 @@ ALTER TABLE jobs ADD COLUMN unique_scope TEXT;                       -- how long
 ALTER TABLE jobs ADD COLUMN start_by INTEGER;                        -- not started by then, it expires
 ALTER TABLE jobs ADD COLUMN held TEXT;                               -- which limit keeps it from starting; queued only
 ALTER TABLE jobs ADD COLUMN counted TEXT;                            -- the limits it runs under, one a line
-ALTER TABLE jobs ADD COLUMN begun INTEGER NOT NULL DEFAULT 0;        -- whether its newest attempt is known to have begun
+ALTER TABLE jobs ADD COLUMN begun INTEGER NOT NULL DEFAULT 0;        -- its newest attempt: 0 held ahead, 1 presumed to have begun, 2 known to
 ALTER TABLE jobs ADD COLUMN cancel INTEGER NOT NULL DEFAULT 0;       -- whether somebody asked to end it while it runs
 ALTER TABLE jobs ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN progress REAL;

@@ -44,6 +44,7 @@ macro_rules! suite {
                     a_job_that_kills_its_workers_starts_no_more_often_than_it_may,
                     a_job_that_kills_its_workers_is_dead_after_a_few_whatever_it_may,
                     a_job_that_was_only_held_ahead_took_no_worker_down,
+                    a_job_whose_leases_never_arrive_is_not_dead_before_it_waited_too_often,
                     it_is_known_which_attempts_had_begun_when_their_worker_vanished,
                 }
                 settling: {
