@@ -29,6 +29,9 @@ pub(super) fn explain(error: &Error, place: &str) -> BrokerError {
         ErrorCode::NotADatabase => {
             BrokerError::Unusable(format!("{place} is not a file of Afresh: name another file, or move this one away"))
         }
+        ErrorCode::SchemaChanged => BrokerError::Unusable(format!(
+            "{place} was taken over by a newer Afresh while this program had it open: upgrade this program"
+        )),
         ErrorCode::DatabaseCorrupt => BrokerError::Unusable(format!(
             "{place} is damaged ({error}): restore it from a backup, or move it away to start with an empty one"
         )),

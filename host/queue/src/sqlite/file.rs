@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, Error, ErrorCode, TransactionBehavior, ffi};
 
 use super::errors::explain;
 use crate::broker::BrokerError;
@@ -37,6 +37,18 @@ pub(super) fn open(path: Option<&Path>, place: &str) -> Result<Connection, Broke
     Ok(connection)
 }
 
+/// Sees to it that the file still is of this version: a newer program may have taken it over since it was opened.
+///
+/// # Errors
+/// `SQLITE_SCHEMA` where one has.
+pub(super) fn check_version(file: &Connection) -> rusqlite::Result<()> {
+    let version: i32 = file.prepare_cached("PRAGMA user_version")?.query_row([], |row| row.get(0))?;
+    if version == STEPS.len() as i32 {
+        return Ok(());
+    }
+    Err(Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_SCHEMA), None))
+}
+
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -64,7 +76,7 @@ fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
 /// Makes the tables in a new file, and takes an older one to this version; refuses a file of another program or of a
 /// newer version of this one.
 fn migrate(connection: &mut Connection, place: &str) -> Result<(), BrokerError> {
-    let said = |error: rusqlite::Error| explain(&error, place);
+    let said = |error: Error| explain(&error, place);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(said)?;
     let number = |pragma| transaction.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0)).map_err(said);
     let (application, version) = (number("application_id")?, number("user_version")?);

@@ -178,6 +178,7 @@ fn write_all(connection: &mut Connection, clock: &Clock, mut writes: Vec<Box<dyn
 /// between; and *now* is read after that, so that a wait for the lock makes no lease shorter.
 fn transact(connection: &mut Connection, clock: &Clock, writes: &mut [Box<dyn Write>]) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    file::check_version(&transaction)?;
     let now = now(clock);
     for write in writes {
         write.run(&transaction, now)?;

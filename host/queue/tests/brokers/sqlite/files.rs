@@ -54,6 +54,20 @@ async fn a_file_of_a_newer_version_is_refused() {
 }
 
 #[tokio::test]
+async fn a_file_that_a_newer_version_takes_over_while_it_is_open_is_written_no_more() {
+    let (_folder, file) = folder();
+    let broker = open(&file).await.unwrap();
+    broker.enqueue(vec![job("a")]).await.unwrap();
+    Connection::open(&file).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let error = broker.lease(&request("default", 1)).await.unwrap_err();
+    assert!(
+        matches!(&error, BrokerError::Unusable(said) if said.contains("taken over by a newer Afresh")),
+        "{error:?}"
+    );
+    assert_eq!(broker.job(&id("a")).await.unwrap().unwrap().state, State::Queued);
+}
+
+#[tokio::test]
 async fn a_file_of_the_first_version_is_taken_to_this_one_with_its_jobs() {
     let (_folder, file) = folder();
     let old = Connection::open(&file).unwrap();
