@@ -1,6 +1,7 @@
 //! Real parts for tests, which start in a moment, stay out of each other's way, and end by themselves.
 //!
 //! * [`redis_server`]: a `redis-server` of one's own
+//! * [`proxy`]: the faults of a network, between programs and a server
 //! * [`mod@worker`]: a worker process, and the moments it tells of in its log
 //! * [`catalogue`]: the guests of `tests/guests`, each with what must become of it
 //! * [`wait_until`]: waiting for something, with a deadline and never a bare sleep
@@ -9,11 +10,13 @@
 //! silence proves nothing.
 
 pub mod catalogue;
+pub mod proxy;
 pub mod redis_server;
 pub mod worker;
 
 use std::time::{Duration, Instant};
 
+pub use proxy::{Behaviour, Proxy};
 pub use redis_server::RedisServer;
 pub use worker::{Event, Worker, worker};
 

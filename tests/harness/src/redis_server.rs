@@ -3,6 +3,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -98,6 +99,19 @@ impl RedisServer {
     /// If the server does not answer.
     pub fn command(&self, command: &str) -> String {
         ask(self.port, command).unwrap_or_else(|error| panic!("redis-server does not answer {command}: {error}"))
+    }
+
+    /// The same of a server that may be gone, or slow.
+    ///
+    /// # Errors
+    /// If it does not answer within some seconds.
+    pub fn try_command(&self, command: &str) -> std::io::Result<String> {
+        ask(self.port, command)
+    }
+
+    /// The folder that its data is in.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     fn signal(&self, signal: Signal) {
