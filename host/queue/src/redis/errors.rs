@@ -16,6 +16,10 @@ pub(super) fn broker_error(error: &RedisError, place: &str) -> BrokerError {
         ErrorKind::AuthenticationFailed => return login(place, &text),
         ErrorKind::RESP3NotSupported => return BrokerError::Unusable(too_old(place, "6 or older")),
         ErrorKind::InvalidClientConfig => return BrokerError::Unusable(format!("{place} cannot be used: {text}")),
+        // The client knows no other word for an answer whose rest never comes: the connection broke in the middle of it.
+        ErrorKind::Parse if error.to_string().contains("end of input") => {
+            return BrokerError::Unavailable(format!("{place} broke off in the middle of an answer"));
+        }
         ErrorKind::Parse => return BrokerError::Unusable(format!("what answers at {place} is not Redis")),
         ErrorKind::UnexpectedReturnType => {
             return BrokerError::Unusable(format!("{place} answered with something unexpected: {text}"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use afresh_harness::{RedisServer, SOON};
+use afresh_harness::{Behaviour, Proxy, RedisServer, SOON};
 use afresh_queue::redis::RedisBroker;
 use afresh_queue::{Beat, Broker, BrokerError, Clock, Extended, Inspect, NewJob, Settled, State};
 use tokio::time::{Instant, sleep};
@@ -67,6 +67,29 @@ async fn a_lease_that_the_server_lost_in_a_crash_settles_nothing_for_whoever_had
     assert_eq!(first.extend(&[beat], LEASE).await.unwrap(), [Extended::Lost]);
     assert_eq!(second.job(&job.id).await.unwrap().unwrap().state, State::Running);
     assert_eq!(second.settle(&[complete(&lease)]).await.unwrap(), [Settled::Done]);
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_off_in_the_middle_of_an_answer_is_made_again() {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.address());
+    let broker = RedisBroker::new(&format!("redis://{}", proxy.address()), Clock::Broker).unwrap();
+    for established in [true, false] {
+        if established {
+            broker.check().await.unwrap();
+        }
+        proxy.behave(Behaviour::Truncate);
+        for _ in 0..3 {
+            let error = broker.check().await.unwrap_err();
+            assert!(matches!(error, BrokerError::Unavailable(_)), "{error:?}");
+        }
+        proxy.behave(Behaviour::Pass);
+        if established {
+            persist(async || broker.check().await).await;
+            proxy.cut();
+        }
+    }
+    persist(async || broker.check().await).await;
 }
 
 #[tokio::test]
