@@ -17,6 +17,8 @@ mod contender;
 mod csv;
 mod dramatiq;
 mod plot;
+#[path = "../shared/process.rs"]
+mod process;
 #[path = "../shared/program.rs"]
 mod program;
 mod promises;

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use afresh_harness::RedisServer;
 use anyhow::Context as _;
 
+pub use crate::process::memory;
+
 /// Milliseconds since the Unix epoch: samples and the contenders' logs are laid side by side by it.
 pub type Ms = f64;
 
@@ -116,17 +118,6 @@ fn broker_sample(redis: &RedisServer, sha: &str) -> Option<BrokerSample> {
     let figures: Vec<u64> = answer.lines().filter_map(|line| line.strip_prefix(':')?.parse().ok()).collect();
     let [used, keys, received, sent] = figures.try_into().ok()?;
     Some(BrokerSample { at: now(), used, keys, received, sent })
-}
-
-/// A field of `/proc/PID/status`, in bytes: `VmRSS` is resident now, `VmHWM` the most that ever was.
-///
-/// # Errors
-/// If the process is gone.
-pub fn memory(pid: u32, field: &str) -> anyhow::Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context("the worker is gone")?;
-    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-    let kib: u64 = line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse().ok()).context("the worker is gone")?;
-    Ok(kib * 1024)
 }
 
 /// Starts the process's high-water mark anew, so that `VmHWM` speaks of the run and not of the start.
