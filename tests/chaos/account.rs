@@ -1,0 +1,290 @@
+//! The account: what became of every job that was ever acknowledged, or the first that cannot be accounted for. Pure: a
+//! ledger in, counts out.
+//!
+//! * It has ended, once: in a terminal state that its task can have come to.
+//! * It was started at most `max_attempts` times, apart from attempts that a shutdown interrupted: these cost it none.
+//! * What settled it ran: the attempt that the record names is in that worker's file, with that outcome and that reply, and
+//!   nothing ran under a later lease than its own. So no stale lease has settled anything.
+//! * What ran in vain has a reason: its attempt is in the record as lost or interrupted, and something was done to its worker,
+//!   its network or its store at that time.
+//! * Where a store may have lost its newest writes, what is known only from them may be lost: of that instant, and no other.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use afresh_queue::State;
+
+use crate::faults::{Fault, Kind};
+use crate::ledger::{Attempt, Entry, Ledger, Past, Us};
+
+/// How long after its end a fault may still cost a lease: an answer that never comes is waited for, then the lease ends.
+const AFTERMATH: Us = 10_000_000;
+
+/// How many lost attempts make a job dead, whatever its `max_attempts`: the worker's default.
+const MOST_LOST: usize = 3;
+
+/// What became of the jobs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Account {
+    /// Jobs that were accounted for, those of chains among them.
+    pub jobs: u64,
+    pub succeeded: u64,
+    /// Dead as their task has it: rejected, or failed at every attempt.
+    pub dead: u64,
+    /// Dead because their workers vanished, again and again.
+    pub dead_lost: u64,
+    /// Of those, jobs that no guest ever saw: they were held ahead of a slot that never came to them.
+    pub dead_unseen: u64,
+    /// Jobs of chains that never came to be, since the one before did not succeed.
+    pub never_due: u64,
+    /// Jobs that went with the newest writes of a store.
+    pub lost_in_a_tail: u64,
+    /// Runs of guests.
+    pub runs: u64,
+    /// Runs whose effect was there again, by what caused it.
+    pub again: BTreeMap<Kind, u64>,
+}
+
+/// A job that is not accounted for, with everything that is known about it.
+#[derive(Debug)]
+pub struct Unaccounted {
+    pub why: String,
+    entry: Entry,
+    faults: Vec<Fault>,
+}
+
+/// Accounts for every job of a ledger.
+///
+/// # Errors
+/// The first job that cannot be accounted for.
+pub fn account(ledger: &Ledger) -> Result<Account, Box<Unaccounted>> {
+    let mut account = Account::default();
+    let states: BTreeMap<_, _> =
+        ledger.jobs.iter().map(|job| (job.asked.id.as_str(), job.record.as_ref().map(|record| record.state))).collect();
+    for entry in &ledger.jobs {
+        let before = entry.asked.after.as_deref().map(|before| states.get(before).copied().flatten());
+        Case { entry, ledger }.close(before, &mut account).map_err(|why| {
+            let faults = ledger.faults.iter().filter(|fault| entry.touches(fault)).cloned().collect();
+            Box::new(Unaccounted { why, entry: entry.clone(), faults })
+        })?;
+    }
+    Ok(account)
+}
+
+/// One job, and what was going on.
+struct Case<'a> {
+    entry: &'a Entry,
+    ledger: &'a Ledger,
+}
+
+impl Case<'_> {
+    /// `before` is there for a job of a chain: what became of the one that it follows.
+    fn close(&self, before: Option<Option<State>>, account: &mut Account) -> Result<(), String> {
+        let Entry { asked, acknowledged, attempts, record } = self.entry;
+        account.runs += attempts.len() as u64;
+        let due = before.is_none_or(|before| before == Some(State::Succeeded));
+        let Some(record) = record else {
+            // A job of a chain is acknowledged to nobody; when it first ran, it was there.
+            let there = acknowledged.or(attempts.first().map(|attempt| attempt.began));
+            match there {
+                None if !due => account.never_due += 1,
+                None if before.is_none() => return Err("it was never acknowledged, however often it was sent".into()),
+                Some(at) if self.in_a_tail(at) => account.lost_in_a_tail += 1,
+                _ => return Err("it was acknowledged, and the broker knows no such job".into()),
+            }
+            return Ok(());
+        };
+        if !due {
+            return Err("it exists although the job that it was to follow has not succeeded".into());
+        }
+        account.jobs += 1;
+        let starts = attempts.iter().filter(|attempt| attempt.counts() && !self.in_a_tail(attempt.began)).count();
+        if starts.max(record.starts as usize) > asked.max_attempts as usize {
+            return Err(format!("it was started {starts} times, and may be {} times", asked.max_attempts));
+        }
+        self.interrupted_for_free(&record.history)?;
+        let newest = record.history.first().ok_or("no attempt stands in its record")?;
+        match (record.state, newest.outcome.as_str()) {
+            (State::Succeeded, "succeeded") => account.succeeded += 1,
+            (State::Dead, "lost") => {
+                self.died_lost(&record.history)?;
+                account.dead_lost += 1;
+                account.dead_unseen += u64::from(attempts.is_empty());
+            }
+            (State::Dead, outcome) if outcome == asked.task.fate() && outcome != "succeeded" => {
+                if outcome != "rejected" && record.starts < asked.max_attempts {
+                    return Err("it is dead, and had attempts left".into());
+                }
+                account.dead += 1;
+            }
+            (state, outcome) if state.is_terminal() => {
+                return Err(format!("it is {state} after an attempt that {outcome}: its task does not do that"));
+            }
+            (state, _) => return Err(format!("it has not ended: it is {state}")),
+        }
+        let settled = if newest.outcome == "lost" { None } else { Some(self.settled_by(newest)?) };
+        for attempt in attempts.iter().filter(|attempt| settled.is_none_or(|settled| *attempt != settled)) {
+            if let Some(cause) = self.ran_in_vain(attempt, &record.history)? {
+                *account.again.entry(cause).or_default() += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that attempts which a shutdown interrupted have left their numbers to the next ones.
+    fn interrupted_for_free(&self, history: &[Past]) -> Result<(), String> {
+        let mut pairs = history.windows(2).map(|pair| (&pair[0], &pair[1]));
+        let cost = pairs.find(|(next, past)| past.outcome == "interrupted" && next.number != past.number);
+        match cost {
+            Some((_, past)) if !self.in_a_tail(past.finished) => {
+                Err(format!("attempt {} was interrupted by a shutdown, and cost the job an attempt", past.number))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The run that the newest attempt of the record is.
+    fn settled_by(&self, newest: &Past) -> Result<&Attempt, String> {
+        let (attempts, record) = (&self.entry.attempts, self.entry.record.as_ref());
+        let ran = attempts.iter().rfind(|attempt| attempt.is(newest) && attempt.came_to(&newest.outcome));
+        let ran = ran.ok_or("it was settled by an attempt that nobody ran")?;
+        let reply = record.and_then(|record| record.reply.as_deref()).unwrap_or_default();
+        if ran.reply != reply {
+            return Err(format!("its reply is {reply:?}, and that of the attempt that settled it was {:?}", ran.reply));
+        }
+        let later = attempts.iter().find(|later| later.comes_after(ran));
+        match later {
+            Some(later) if !self.in_a_tail(later.began) => Err(format!(
+                "attempt {} has settled it, after the lease of attempt {} was given",
+                ran.number, later.number
+            )),
+            _ => Ok(ran),
+        }
+    }
+
+    /// The cause for which a run was not the last, where it is not simply that its guest failed.
+    fn ran_in_vain(&self, attempt: &Attempt, history: &[Past]) -> Result<Option<Kind>, String> {
+        // One that was lost may stand under the name of a worker that took it over, and vanished as well.
+        let lost = |past: &&Past| past.outcome == "lost" && past.number == attempt.number;
+        let remembered = history.iter().find(|past| attempt.is(past)).or_else(|| history.iter().find(lost));
+        let outcome = remembered.map(|past| past.outcome.as_str());
+        if outcome.is_some_and(|outcome| !matches!(outcome, "lost" | "interrupted") && attempt.came_to(outcome)) {
+            return match outcome {
+                Some("succeeded") => Err("it has succeeded twice in its record".into()),
+                _ => Ok(None),
+            };
+        }
+        let over = attempt.end.as_ref().map_or(attempt.began, |(at, _)| *at);
+        if let Some(tail) = self.tail(attempt.began).or(self.tail(over)) {
+            return Ok(Some(tail.kind));
+        }
+        let (worker, number) = (&attempt.worker, attempt.number);
+        let Some(past) = remembered else {
+            return Err(format!("attempt {number} ran in vain on {worker}, and its record does not know of it"));
+        };
+        self.cause(worker, attempt.began, past.finished)
+            .map(Some)
+            .ok_or_else(|| format!("attempt {number} ran in vain on {worker}, and nothing had happened to that"))
+    }
+
+    /// Checks that a job may be dead of lost attempts.
+    fn died_lost(&self, history: &[Past]) -> Result<(), String> {
+        let lost: Vec<_> = history.iter().filter(|past| past.outcome == "lost").collect();
+        let starts = self.entry.record.as_ref().map_or(0, |record| record.starts);
+        if lost.len() < MOST_LOST && starts < self.entry.asked.max_attempts {
+            return Err("it is dead of lost attempts, and had attempts left".into());
+        }
+        for past in lost {
+            let since = self.entry.acknowledged.unwrap_or(past.finished - AFTERMATH);
+            let runs = self.entry.attempts.iter().filter(|attempt| attempt.number == past.number);
+            let mut workers = runs.map(|attempt| &attempt.worker).chain([&past.worker]);
+            if !workers.any(|worker| self.cause(worker, since, past.finished).is_some()) {
+                return Err(format!(
+                    "attempt {} was lost on {}, and nothing had happened to that",
+                    past.number, past.worker
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What may have kept this worker from settling what it began at one instant, and was lost by the other.
+    fn cause(&self, worker: &str, began: Us, lost: Us) -> Option<Kind> {
+        let life = self.ledger.lives.get(worker);
+        let hit = |fault: &&Fault| {
+            fault.kind.costs_leases()
+                && (fault.life.is_none() || fault.life.as_ref() == life)
+                && fault.from <= lost
+                && began <= fault.until + AFTERMATH
+        };
+        // Rather the end of this worker than anything else, and rather what lasted for most of that time.
+        let likely = |fault: &&Fault| {
+            let ended = fault.kind == Kind::WorkerKilled && fault.from >= began;
+            (ended, fault.until.min(lost) - fault.from.max(began))
+        };
+        let own = self.ledger.faults.iter().filter(hit).max_by_key(likely);
+        own.map(|fault| fault.kind)
+    }
+
+    /// The fault by which the store may have lost what it acknowledged at this instant.
+    fn tail(&self, at: Us) -> Option<&Fault> {
+        let mut faults = self.ledger.faults.iter().filter(|fault| fault.tail > 0);
+        faults.find(|fault| (fault.from - fault.tail..=fault.until).contains(&at))
+    }
+
+    fn in_a_tail(&self, at: Us) -> bool {
+        self.tail(at).is_some()
+    }
+}
+
+impl Attempt {
+    fn is(&self, past: &Past) -> bool {
+        self.worker == past.worker && self.number == past.number
+    }
+
+    fn came_to(&self, outcome: &str) -> bool {
+        self.end.as_ref().is_some_and(|(_, own)| own == outcome)
+    }
+
+    fn counts(&self) -> bool {
+        !self.came_to("interrupted")
+    }
+
+    /// Whether its lease was given later: only an attempt that was interrupted leaves its number to the next one.
+    fn comes_after(&self, other: &Self) -> bool {
+        self.number > other.number || (self.number == other.number && self != other && self.counts())
+    }
+}
+
+impl Entry {
+    /// Whether a fault came at a time when something happened to this job.
+    fn touches(&self, fault: &Fault) -> bool {
+        let ran = self.attempts.iter().flat_map(|attempt| [Some(attempt.began), attempt.end.as_ref().map(|end| end.0)]);
+        let past = self.record.iter().flat_map(|record| record.history.iter().map(|past| Some(past.finished)));
+        let finished = self.record.iter().map(|record| record.finished);
+        let all = ran.chain(past).chain(finished).chain([self.acknowledged]).flatten();
+        all.into_iter().any(|at| (fault.from - AFTERMATH..=fault.until + AFTERMATH).contains(&at))
+    }
+}
+
+impl fmt::Display for Unaccounted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "job {} is not accounted for: {}", self.entry.asked.id, self.why)?;
+        writeln!(f, "  meant:        {:?}", self.entry.asked)?;
+        writeln!(f, "  acknowledged: {:?}", self.entry.acknowledged)?;
+        for attempt in &self.entry.attempts {
+            writeln!(f, "  effect:       {attempt:?}")?;
+        }
+        match &self.entry.record {
+            Some(record) => writeln!(f, "  record:       {record:?}")?,
+            None => writeln!(f, "  record:       none")?,
+        }
+        for fault in &self.faults {
+            writeln!(f, "  at that time: {fault:?}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

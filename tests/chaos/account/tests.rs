@@ -1,0 +1,203 @@
+use super::*;
+use crate::guests::Task;
+use crate::ledger::{Asked, Record};
+use crate::store::StoreKind;
+
+/// Seconds.
+const S: Us = 1_000_000;
+
+/// A job that succeeded at its first attempt, on worker `a`, in the tenth second.
+fn job(id: &str) -> Entry {
+    Entry {
+        asked: Asked { id: id.into(), task: Task::Quick, max_attempts: 3, after: None },
+        acknowledged: Some(9 * S),
+        attempts: vec![ran("a", 1, 100, 10)],
+        record: Some(Record {
+            state: State::Succeeded,
+            starts: 1,
+            finished: Some(11 * S),
+            history: vec![past("a", 1, "succeeded", 11)],
+            reply: Some("reply 100".into()),
+        }),
+    }
+}
+
+/// The same, where it was lost with worker `a` and ran again on `b`, half a minute later.
+fn twice(id: &str) -> Entry {
+    let mut entry = job(id);
+    entry.attempts.push(ran("b", 2, 101, 40));
+    let record = entry.record.as_mut().unwrap();
+    record.history = vec![past("b", 2, "succeeded", 41), past("a", 1, "lost", 39)];
+    record.starts = 2;
+    record.reply = Some("reply 101".into());
+    entry
+}
+
+fn ran(worker: &str, number: u32, token: u64, second: i64) -> Attempt {
+    Attempt {
+        worker: worker.into(),
+        number,
+        token,
+        began: second * S,
+        end: Some((second * S + 9, "succeeded".into())),
+        reply: format!("reply {token}"),
+    }
+}
+
+fn past(worker: &str, number: u32, outcome: &str, second: i64) -> Past {
+    Past { number, worker: worker.into(), outcome: outcome.into(), finished: second * S }
+}
+
+fn fault(kind: Kind, from: i64, until: i64, life: Option<usize>) -> Fault {
+    Fault { kind, from: from * S, until: until * S, life, tail: kind.tail(StoreKind::RedisAlways) }
+}
+
+fn ledger(jobs: Vec<Entry>, faults: Vec<Fault>) -> Ledger {
+    Ledger { jobs, faults, lives: [("a".into(), 0), ("b".into(), 1)].into() }
+}
+
+/// The account of such a ledger, or why there is none.
+fn of(jobs: Vec<Entry>, faults: Vec<Fault>) -> Result<Account, String> {
+    account(&ledger(jobs, faults)).map_err(|unaccounted| unaccounted.why)
+}
+
+/// Why there is no account of one job that nothing has happened to, after this change.
+#[track_caller]
+fn found(mut entry: Entry, change: impl FnOnce(&mut Entry, &mut Record), why: &str) {
+    let mut record = entry.record.take().unwrap();
+    change(&mut entry, &mut record);
+    entry.record = Some(record);
+    let killed = fault(Kind::WorkerKilled, 10, 11, Some(0));
+    let error = of(vec![job("fine"), entry, job("fine too")], vec![killed]).unwrap_err();
+    assert!(error.contains(why), "{error:?} does not say {why:?}");
+}
+
+#[test]
+fn what_is_as_it_should_be_is_counted() {
+    let killed = fault(Kind::WorkerKilled, 10, 11, Some(0));
+    let account = of(vec![job("one"), twice("two")], vec![killed]).unwrap();
+    let again = [(Kind::WorkerKilled, 1)].into();
+    assert_eq!(account, Account { jobs: 2, succeeded: 2, runs: 3, again, ..Account::default() });
+}
+
+#[test]
+fn a_lost_job_is_found() {
+    let mut gone = job("gone");
+    gone.record = None;
+    let unaccounted = account(&ledger(vec![job("fine"), gone.clone()], vec![])).unwrap_err();
+    let page = unaccounted.to_string();
+    assert!(page.contains("job gone is not accounted for: it was acknowledged, and the broker knows no such job"));
+    assert!(page.contains("reply 100") && page.contains("Quick"), "everything known of it is shown: {page}");
+
+    // With the newest writes of a primary it may go; not with those before.
+    let at = |second| vec![fault(Kind::FailoverSudden, second, second + 2, None)];
+    assert_eq!(of(vec![gone.clone()], at(9)).unwrap().lost_in_a_tail, 1);
+    assert!(of(vec![gone.clone()], at(12)).is_err(), "acknowledged long before");
+    assert!(of(vec![gone], vec![fault(Kind::FailoverPlanned, 9, 11, None)]).is_err(), "a planned one loses nothing");
+
+    found(job("x"), |_, record| record.state = State::Running, "it has not ended: it is running");
+}
+
+#[test]
+fn a_job_that_ran_too_often_is_found() {
+    found(
+        twice("x"),
+        |entry, record| {
+            entry.asked.max_attempts = 1;
+            record.starts = 1;
+        },
+        "it was started 2 times, and may be 1 times",
+    );
+    // What a shutdown interrupted does not count.
+    let mut entry = twice("x");
+    entry.asked.max_attempts = 1;
+    entry.attempts[0].end = Some((10 * S, "interrupted".into()));
+    entry.attempts[1].number = 1;
+    entry.record.as_mut().unwrap().history = vec![past("b", 1, "succeeded", 41), past("a", 1, "interrupted", 39)];
+    entry.record.as_mut().unwrap().starts = 1;
+    let terminated = || vec![fault(Kind::WorkerTerminated, 9, 10, Some(0))];
+    assert!(of(vec![entry.clone()], terminated()).is_ok());
+    // And it costs none.
+    entry.asked.max_attempts = 3;
+    entry.attempts[1].number = 2;
+    entry.record.as_mut().unwrap().history[0].number = 2;
+    let error = of(vec![entry], terminated()).unwrap_err();
+    assert!(error.contains("attempt 1 was interrupted by a shutdown, and cost the job an attempt"), "{error}");
+}
+
+#[test]
+fn what_a_stale_lease_has_settled_is_found() {
+    // The first lease was lost, and the second given; and yet the first one's attempt stands in the record.
+    found(
+        twice("x"),
+        |_, record| {
+            record.history = vec![past("a", 1, "succeeded", 41)];
+            record.reply = Some("reply 100".into());
+        },
+        "attempt 1 has settled it, after the lease of attempt 2 was given",
+    );
+    found(job("x"), |_, record| record.reply = Some("reply 7".into()), "its reply is \"reply 7\"");
+    found(job("x"), |entry, _| entry.attempts.clear(), "it was settled by an attempt that nobody ran");
+    found(job("x"), |entry, _| entry.attempts[0].end = None, "it was settled by an attempt that nobody ran");
+}
+
+#[test]
+fn an_effect_that_was_there_again_without_a_cause_is_found() {
+    let why = |faults| of(vec![twice("x")], faults).unwrap_err();
+    assert!(why(vec![]).contains("attempt 1 ran in vain on a, and nothing had happened to that"));
+    assert!(why(vec![fault(Kind::WorkerKilled, 10, 11, Some(1))]).contains("nothing had happened"), "to another");
+    assert!(why(vec![fault(Kind::WorkerStopped, 60, 65, Some(0))]).contains("nothing had happened"), "too late");
+    assert!(why(vec![fault(Kind::ScriptsForgotten, 10, 11, None)]).contains("nothing had happened"), "no cause");
+    found(
+        twice("x"),
+        |_, record| record.history.truncate(1),
+        "attempt 1 ran in vain on a, and its record does not know of it",
+    );
+    found(
+        twice("x"),
+        |_, record| record.history[1].outcome = "succeeded".into(),
+        "it has succeeded twice in its record",
+    );
+}
+
+#[test]
+fn a_job_that_died_too_early_is_found() {
+    let die = |outcome: &'static str, task| {
+        move |entry: &mut Entry, record: &mut Record| {
+            entry.asked.task = task;
+            entry.attempts[0].end = Some((10 * S, outcome.into()));
+            entry.attempts[0].reply.clear();
+            record.state = State::Dead;
+            record.reply = None;
+            record.history[0].outcome = outcome.into();
+        }
+    };
+    found(job("x"), die("trapped", Task::Trapped), "it is dead, and had attempts left");
+    found(job("x"), die("trapped", Task::Quick), "its task does not do that");
+    found(job("x"), die("lost", Task::Quick), "it is dead of lost attempts, and had attempts left");
+    let mut entry = job("x");
+    let mut record = entry.record.take().unwrap();
+    die("rejected", Task::Rejected)(&mut entry, &mut record);
+    entry.record = Some(record);
+    assert_eq!(of(vec![entry], vec![]).unwrap().dead, 1);
+}
+
+#[test]
+fn what_follows_exists_if_the_one_before_has_succeeded() {
+    let mut next = job("next");
+    next.asked.after = Some("first".into());
+    next.acknowledged = None;
+    assert_eq!(of(vec![job("first"), next.clone()], vec![]).unwrap().jobs, 2);
+
+    let (mut dead, mut missing) = (job("first"), next.clone());
+    dead.asked.task = Task::Rejected;
+    dead.attempts[0].end = Some((10 * S, "rejected".into()));
+    dead.attempts[0].reply.clear();
+    let record = dead.record.as_mut().unwrap();
+    (record.state, record.reply, record.history[0].outcome) = (State::Dead, None, "rejected".into());
+    assert!(of(vec![dead.clone(), next], vec![]).unwrap_err().contains("it exists although"));
+    missing.record = None;
+    missing.attempts.clear();
+    assert!(of(vec![job("first"), missing.clone()], vec![]).unwrap_err().contains("knows no such job"));
+    assert_eq!(of(vec![dead, missing], vec![]).unwrap().never_due, 1);
+}

@@ -1,0 +1,211 @@
+//! The workers of a run: processes that are started again whenever one is gone, each with a proxy before the store, a file
+//! for its effects and one for its log.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use afresh_harness::{Proxy, SOON, wait_until};
+use anyhow::{Context as _, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::store::{self, Store};
+
+/// How a fleet's workers are started.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// The program `afresh`.
+    pub program: PathBuf,
+    /// Where everything of this run is.
+    pub folder: PathBuf,
+    /// Workers that are to be up.
+    pub workers: usize,
+    /// Slots of each.
+    pub slots: usize,
+    /// The lease, as on the command line.
+    pub lease: &'static str,
+    /// The queues, as on the command line.
+    pub queues: String,
+    /// The library that bends clocks, where some are to be bent.
+    pub faketime: Option<PathBuf>,
+    /// Whether they tell of every run of a guest.
+    pub effects: bool,
+}
+
+/// How long attempts may go on after SIGTERM: less than what a sleeper sleeps.
+const SHUTDOWN: &str = "1s";
+
+/// What a worker says when it knows its broker, and hears signals.
+const STARTED: &str = "worker started";
+
+/// The workers of a run.
+pub struct Fleet {
+    setting: Setting,
+    pub workers: Vec<Worker>,
+    /// How many were ever started.
+    lives: usize,
+}
+
+/// One worker process.
+pub struct Worker {
+    /// The number of this start among all of the fleet.
+    pub life: usize,
+    child: Child,
+    log: PathBuf,
+    pub proxy: Option<Proxy>,
+}
+
+impl Fleet {
+    /// A fleet with nobody up yet.
+    pub fn new(setting: Setting) -> Self {
+        Self { setting, workers: Vec::new(), lives: 0 }
+    }
+
+    /// Starts what is missing; each with the clock that `skew` says, in seconds. Answers how many.
+    ///
+    /// # Errors
+    /// If a worker has ended that nobody had asked to; with what it said.
+    pub fn keep_up(&mut self, store: &Store, mut skew: impl FnMut() -> i32) -> anyhow::Result<Vec<(usize, i32)>> {
+        for worker in &mut self.workers {
+            if let Some(status) = worker.child.try_wait()? {
+                let log = fs::read_to_string(log_file(&self.setting.folder, worker.life)).unwrap_or_default();
+                let last: Vec<_> = log.lines().rev().take(20).collect();
+                bail!("worker {} ended by itself ({status}); it said last:\n{}", worker.life, last.join("\n"));
+            }
+        }
+        let mut started = Vec::new();
+        while self.workers.len() < self.setting.workers {
+            let skew = if self.setting.faketime.is_some() { skew() } else { 0 };
+            started.push((self.lives, skew));
+            let worker = self.start(store, skew)?;
+            self.workers.push(worker);
+        }
+        Ok(started)
+    }
+
+    fn start(&mut self, store: &Store, skew: i32) -> anyhow::Result<Worker> {
+        let Setting { program, folder, slots, lease, queues, faketime, effects, .. } = &self.setting;
+        let life = self.lives;
+        let proxy = store.address().map(Proxy::start);
+        let url = match store {
+            Store::File(folder) => format!("sqlite:{}", store::file(folder).display()),
+            Store::Server(_) => format!("redis://{}", proxy.as_ref().map(Proxy::address).context("no proxy")?),
+        };
+        let mut command = Command::new(program);
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AFRESH_")) {
+            command.env_remove(name);
+        }
+        command.args(["worker", "--log-format", "json", "--tasks", "tasks", "--broker", &url, "--lease", lease]);
+        command.args(["--concurrency", &slots.to_string(), "--queues", queues, "--shutdown-timeout", SHUTDOWN]);
+        command.current_dir(folder);
+        if *effects {
+            command.env("AFRESH_EFFECTS", effects_file(folder, life));
+        }
+        if let (Some(library), true) = (faketime, skew != 0) {
+            command.env("LD_PRELOAD", library).env("FAKETIME", format!("{skew:+}s"));
+            // Only the clock that tells the time: the one that measures spans is right on any machine.
+            command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        }
+        let log = log_file(folder, life);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?).spawn();
+        let child = child.with_context(|| format!("failed to run {}", program.display()))?;
+        self.lives += 1;
+        Ok(Worker { life, child, log, proxy })
+    }
+
+    pub fn proxies(&self) -> impl Iterator<Item = &Proxy> {
+        self.workers.iter().filter_map(|worker| worker.proxy.as_ref())
+    }
+
+    /// Takes one out, to end it.
+    pub fn take(&mut self, place: usize) -> Worker {
+        self.workers.remove(place)
+    }
+
+    /// Ends all of them by SIGTERM.
+    ///
+    /// # Errors
+    /// If one does not end soon.
+    pub fn end(&mut self) -> anyhow::Result<()> {
+        self.workers.iter().for_each(|worker| worker.signal(Signal::TERM));
+        self.workers.drain(..).try_for_each(Worker::wait)
+    }
+
+    /// The files of effects of all that were ever started.
+    pub fn effects(&self) -> Vec<PathBuf> {
+        (0..self.lives).map(|life| effects_file(&self.setting.folder, life)).collect()
+    }
+
+    /// Which start bore which name, as each says first of all.
+    pub fn names(&self) -> HashMap<String, usize> {
+        let name = |life| {
+            let log = fs::read_to_string(log_file(&self.setting.folder, life)).ok()?;
+            let started = log.lines().find(|line| line.contains(STARTED))?;
+            let event: Value = serde_json::from_str(started).ok()?;
+            Some((event["worker"].as_str()?.to_owned(), life))
+        };
+        (0..self.lives).filter_map(name).collect()
+    }
+}
+
+impl Worker {
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().cast_signed()).expect("a child has a process id");
+        // It may have ended by itself: keep_up tells of that.
+        let _ = kill_process(pid, signal);
+    }
+
+    /// SIGKILL.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    /// Waits until it ends.
+    ///
+    /// # Errors
+    /// If it does not, soon, or not well.
+    pub fn wait(mut self) -> anyhow::Result<()> {
+        let mut status = None;
+        let _ = wait_until(SOON + Duration::from_secs(30), || {
+            status = self.child.try_wait().ok().flatten();
+            status.is_some()
+        });
+        match status {
+            Some(status) if status.success() => Ok(()),
+            // It was not yet listening.
+            Some(_) if !self.said(STARTED) => Ok(()),
+            Some(status) => bail!("worker {} was asked to end, and did with {status}", self.life),
+            None => bail!("worker {} was asked to end, and did not", self.life),
+        }
+    }
+
+    fn said(&self, words: &str) -> bool {
+        fs::read_to_string(&self.log).is_ok_and(|log| log.contains(words))
+    }
+
+    fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        // What the library that bends clocks leaves behind of a process that is killed.
+        for name in ["faketime_shm", "sem.faketime_sem"] {
+            let _ = fs::remove_file(format!("/dev/shm/{name}_{}", self.child.id()));
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn effects_file(folder: &Path, life: usize) -> PathBuf {
+    folder.join(format!("effects-{life:04}.jsonl"))
+}
+
+fn log_file(folder: &Path, life: usize) -> PathBuf {
+    folder.join(format!("worker-{life:04}.log"))
+}

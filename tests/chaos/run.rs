@@ -1,0 +1,183 @@
+//! One run against one store: load and fire for a time, then calm until nothing is left to do, then the account.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use afresh_queue::{Broker, BrokerError, JobId};
+use anyhow::{Context as _, ensure};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+
+use crate::account::{Account, account};
+use crate::faults::{Fault, Kind};
+use crate::fleet::Setting;
+use crate::ledger::{Entry, Ledger, Record, Us};
+use crate::load::{self, Load, QUEUES};
+use crate::site::{Site, recoveries};
+use crate::store::StoreKind;
+use crate::watch::Watch;
+
+/// Readers of the broker's records at the same time.
+const READERS: usize = 64;
+
+/// How long the broker may take to end one more job, when there are no faults any more.
+const STUCK: Duration = Duration::from_secs(90);
+
+/// What a run is to be.
+pub struct Plan {
+    pub store: StoreKind,
+    pub seed: u64,
+    /// How long there are faults.
+    pub span: Duration,
+    /// Jobs that are handed over at most.
+    pub jobs: u64,
+    pub program: PathBuf,
+    pub folder: PathBuf,
+    pub faketime: Option<PathBuf>,
+}
+
+/// What a run came to.
+pub struct Report {
+    pub store: StoreKind,
+    pub account: Account,
+    pub faults: Vec<Fault>,
+    pub recoveries: Vec<(Kind, Us)>,
+    /// Calls of producers that were repeated.
+    pub repeats: u64,
+    /// From the first job to the last.
+    pub took: Duration,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// If a job cannot be accounted for, jobs are stuck, a worker ends by itself, or a part does not start.
+pub fn run(plan: &Plan) -> anyhow::Result<Report> {
+    let runtime = Runtime::new()?;
+    let setting = Setting {
+        program: plan.program.clone(),
+        folder: plan.folder.clone(),
+        workers: 3,
+        slots: 8,
+        lease: "2s",
+        queues: format!("{}=3,{}=2,{}", QUEUES[0], QUEUES[1], QUEUES[2]),
+        faketime: plan.faketime.clone(),
+        effects: true,
+    };
+    let mut site = Site::start(plan.store, setting, StdRng::seed_from_u64(plan.seed))?;
+    let watch = Watch::start();
+    let url = site.store.url(site.proxy.as_ref().map(afresh_harness::Proxy::address));
+    let broker = runtime.block_on(load::open(&url))?;
+    let producer = plan.folder.join("producer.jsonl");
+
+    let began = Instant::now();
+    let load = runtime.block_on(async { Load::start(broker.clone(), &producer, plan.seed, plan.jobs, plan.span) })?;
+    while began.elapsed() < plan.span && !load.is_done() {
+        site.calm();
+        let Fault { kind, from, until, life, .. } = site.strike()?;
+        let hit = life.map(|life| format!(", worker {life}")).unwrap_or_default();
+        let (at, span) = (began.elapsed().as_secs_f64(), (until - from) as f64 / 1e6);
+        eprintln!("{at:>7.1} s  {kind}{hit}, for {span:.1} s; {} jobs so far", load.sent());
+    }
+    let repeats = load.repeats();
+    runtime.block_on(load.stop())?;
+    drain(&mut site, &runtime, &*broker)?;
+    let took = began.elapsed();
+    site.fleet.end()?;
+
+    let mut ledger = Ledger::read(&producer, &site.fleet.effects())?;
+    ledger.lives = site.fleet.names();
+    ledger.faults = std::mem::take(&mut site.faults);
+    ledger.faults.extend(watch.stop());
+    ledger.faults.sort_by_key(|fault| fault.from);
+    std::fs::write(plan.folder.join("faults.json"), serde_json::to_string_pretty(&ledger.faults)?)?;
+    ledger.jobs = runtime.block_on(read_records(&broker, ledger.jobs))?;
+
+    let account = account(&ledger).map_err(|unaccounted| anyhow::anyhow!("{unaccounted}"))?;
+    let settled = ledger.jobs.iter().filter_map(|entry| entry.record.as_ref()?.finished).collect();
+    let recoveries = recoveries(&ledger.faults, settled);
+    Ok(Report { store: plan.store, account, faults: ledger.faults, recoveries, repeats, took })
+}
+
+/// Waits until nothing is left to do.
+///
+/// # Errors
+/// If no job ends any more, or a worker does by itself.
+pub fn drain(site: &mut Site, runtime: &Runtime, broker: &dyn Broker) -> anyhow::Result<()> {
+    let (mut least, mut since) = (u64::MAX, Instant::now());
+    loop {
+        site.keep_up()?;
+        let left = runtime.block_on(load::waiting(broker));
+        if left == Some(0) {
+            return Ok(());
+        }
+        if let Some(left) = left
+            && left < least
+        {
+            (least, since) = (left, Instant::now());
+        }
+        ensure!(since.elapsed() < STUCK, "{left:?} jobs are stuck: none has ended for {} s", STUCK.as_secs());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Asks the broker what became of each.
+async fn read_records(broker: &Arc<dyn Broker>, jobs: Vec<Entry>) -> anyhow::Result<Vec<Entry>> {
+    let share = jobs.len().div_ceil(READERS).max(1);
+    let mut readers = JoinSet::new();
+    let (mut rest, mut place) = (jobs, 0);
+    while !rest.is_empty() {
+        let mut own: Vec<_> = rest.drain(..share.min(rest.len())).collect();
+        let broker = broker.clone();
+        readers.spawn(async move {
+            for entry in &mut own {
+                let id = entry.asked.id.parse().map_err(anyhow::Error::msg)?;
+                entry.record = loop {
+                    match read_record(&*broker, &id).await {
+                        Err(error) if error.is_transient() => continue,
+                        read => break read?,
+                    }
+                };
+            }
+            anyhow::Ok((place, own))
+        });
+        place += 1;
+    }
+    let mut shares = Vec::new();
+    while let Some(share) = readers.join_next().await {
+        shares.push(share.context("a reader panicked")?.context("failed to read what became of the jobs")?);
+    }
+    shares.sort_by_key(|(place, _)| *place);
+    Ok(shares.into_iter().flat_map(|(_, own)| own).collect())
+}
+
+async fn read_record(broker: &dyn Broker, id: &JobId) -> Result<Option<Record>, BrokerError> {
+    let Some(view) = broker.job(id).await? else { return Ok(None) };
+    let reply = if view.result_bytes.is_some() { broker.result(id).await? } else { None };
+    Ok(Some(Record::new(view, reply)))
+}
+
+/// The program `afresh` of the build that this one is of.
+///
+/// # Errors
+/// If it is not there.
+pub fn program() -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe()?.with_file_name("afresh");
+    ensure!(program.is_file(), "{} is not there: start this by scripts/chaos, which builds both", program.display());
+    Ok(program)
+}
+
+/// The library that bends clocks.
+///
+/// # Errors
+/// If it is not there, with what to install.
+pub fn faketime() -> anyhow::Result<PathBuf> {
+    let places =
+        ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib"];
+    let found =
+        places.iter().map(|place| Path::new(place).join("faketime/libfaketime.so.1")).find(|path| path.is_file());
+    found.context("workers with a wrong clock need libfaketime, and there is none: apt-get install libfaketime")
+}
