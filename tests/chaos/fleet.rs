@@ -152,6 +152,10 @@ impl Fleet {
 }
 
 impl Worker {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.child.id().cast_signed()).expect("a child has a process id");
         // It may have ended by itself: keep_up tells of that.

@@ -4,6 +4,7 @@
 //! * [`run`]: one run against one store
 //! * [`load`], [`guests`]: the jobs, and what they do
 //! * [`fleet`], [`store`], [`site`]: workers and store, and what is done to them; [`faults`] names it
+//! * [`soak`]: what is taken in the long run
 //! * [`watch`]: when the machine itself stood still
 //! * [`ledger`], [`account`]: what is known of every job, and what must be true of it
 //! * [`report`]: the same for people
@@ -16,9 +17,11 @@ mod fleet;
 mod guests;
 mod ledger;
 mod load;
+mod process;
 mod report;
 mod run;
 mod site;
+mod soak;
 mod store;
 mod watch;
 
@@ -56,6 +59,9 @@ struct Args {
     /// What continuous integration runs: each store for a short time
     #[arg(long)]
     check: bool,
+    /// No faults: look whether memory, descriptors, threads and keys stay what they are
+    #[arg(long, conflicts_with_all = ["store", "jobs", "check"])]
+    soak: bool,
 }
 
 /// The stores of a run, in turn.
@@ -84,6 +90,10 @@ fn main() -> ExitCode {
 fn start(args: &Args) -> anyhow::Result<()> {
     let seed = args.seed.unwrap_or_else(rand::random);
     println!("seed {seed}");
+    if args.soak {
+        let span = Duration::from_secs_f64(args.minutes * 60.0);
+        return in_folder(|folder| soak::run(run::program()?, folder.to_owned(), seed, span));
+    }
     under_fire(args, seed)
 }
 
