@@ -116,6 +116,25 @@ impl Fleet {
         Ok(Worker { life, child, log, proxy })
     }
 
+    /// From now on so many workers more are to be up.
+    pub fn grow(&mut self, workers: usize) {
+        self.setting.workers += workers;
+    }
+
+    /// Ends all of them; none is to be up.
+    ///
+    /// # Errors
+    /// As for [`Fleet::end`].
+    pub fn shrink(&mut self) -> anyhow::Result<()> {
+        self.setting.workers = 0;
+        self.end()
+    }
+
+    /// What is started from now on has so many slots.
+    pub fn set_slots(&mut self, slots: usize) {
+        self.setting.slots = slots;
+    }
+
     pub fn proxies(&self) -> impl Iterator<Item = &Proxy> {
         self.workers.iter().filter_map(|worker| worker.proxy.as_ref())
     }

@@ -4,7 +4,7 @@
 //! * [`run`]: one run against one store
 //! * [`load`], [`guests`]: the jobs, and what they do
 //! * [`fleet`], [`store`], [`site`]: workers and store, and what is done to them; [`faults`] names it
-//! * [`soak`]: what is taken in the long run
+//! * [`soak`]: what is taken in the long run; [`overload`]: a million jobs at once, and an outage
 //! * [`watch`]: when the machine itself stood still
 //! * [`ledger`], [`account`]: what is known of every job, and what must be true of it
 //! * [`report`]: the same for people
@@ -17,6 +17,7 @@ mod fleet;
 mod guests;
 mod ledger;
 mod load;
+mod overload;
 mod process;
 mod report;
 mod run;
@@ -62,6 +63,9 @@ struct Args {
     /// No faults: look whether memory, descriptors, threads and keys stay what they are
     #[arg(long, conflicts_with_all = ["store", "jobs", "check"])]
     soak: bool,
+    /// A million jobs at once (a tenth of that with --check), and an outage for ten workers
+    #[arg(long, conflicts_with_all = ["store", "minutes", "soak"])]
+    overload: bool,
 }
 
 /// The stores of a run, in turn.
@@ -93,6 +97,10 @@ fn start(args: &Args) -> anyhow::Result<()> {
     if args.soak {
         let span = Duration::from_secs_f64(args.minutes * 60.0);
         return in_folder(|folder| soak::run(run::program()?, folder.to_owned(), seed, span));
+    }
+    if args.overload {
+        let jobs = if args.check { 100_000 } else { 1_000_000 };
+        return in_folder(|folder| overload::run(&run::program()?, folder, seed, jobs));
     }
     under_fire(args, seed)
 }
