@@ -31,7 +31,7 @@ pub struct Vanished {
 }
 
 /// Whether the attempt under a lease has begun, as far as the broker was told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Begun {
     /// The job is held ahead of the worker's slots.
     No,

@@ -155,9 +155,9 @@ impl Protocol {
         running.filter(|(_, record, _)| record.over || by_its_own_clock(record)).map(|(job, ..)| job).collect()
     }
 
-    /// A last attempt begins only once the store knows of it.
+    /// A last attempt begins only once the store knows that it does.
     fn is_to_be_written_ahead(&self, hold: &Hold) -> bool {
-        !hold.marked && hold.counters.starts >= self.max_attempts && !self.is(Twin::NotWrittenAhead)
+        !hold.marked && self.is_last(hold.counters) && !self.is(Twin::NotWrittenAhead)
     }
 
     /// Whether the store has lost its tail.

@@ -1,7 +1,7 @@
 //! A state of the model: what the store remembers, what each worker believes, what may still go wrong, and the truth,
 //! which nobody in the protocol can see.
 
-use afresh_queue::State as Standing;
+use afresh_queue::{Begun, State as Standing};
 
 use crate::protocol::At;
 
@@ -35,10 +35,10 @@ pub(crate) struct Record {
     pub(crate) counters: Counters,
     /// Of the newest lease; none once that is settled.
     pub(crate) token: Option<u8>,
-    /// Who holds it.
+    /// Who leased it; who takes an expired lease over leaves this as it is.
     pub(crate) worker: Option<u8>,
-    /// Whether the attempt under it is known to have begun.
-    pub(crate) begun: bool,
+    /// Whether the attempt under it has begun.
+    pub(crate) begun: Begun,
     /// Whether its lease has ended, by the broker's clock.
     pub(crate) over: bool,
     /// Ghost: which lease the newest one really is, until it is settled.
@@ -77,7 +77,7 @@ pub(crate) struct Hold {
     pub(crate) token: u8,
     /// As they came with the lease.
     pub(crate) counters: Counters,
-    /// Whether the worker knows that the store knows that the attempt has begun.
+    /// Whether the store has answered that it knows that the attempt begins.
     pub(crate) marked: bool,
     /// Whether its guest has run, or does.
     pub(crate) ran: bool,
@@ -108,7 +108,7 @@ pub(crate) enum End {
     LeaseLost,
     /// The lease was taken over from a worker that vanished.
     Lost {
-        begun: bool,
+        begun: Begun,
     },
 }
 
@@ -156,6 +156,18 @@ impl State {
         hold.expect("a worker acts under leases that it holds")
     }
 
+    /// The same, to look at.
+    pub(crate) fn held(&self, at: At) -> &Hold {
+        let holds = &self.workers[usize::from(at.worker)].holds;
+        let hold = holds.iter().find(|hold| (hold.job, hold.lease) == (at.job, at.lease));
+        hold.expect("a worker acts under leases that it holds")
+    }
+
+    /// How many jobs stand there.
+    pub(crate) fn count(&self, standing: Standing) -> usize {
+        self.store.jobs.iter().filter(|record| record.is(standing)).count()
+    }
+
     /// How many guests of a job run now.
     pub(crate) fn guests(&self, job: u8) -> usize {
         self.holds().filter(|hold| hold.job == job && hold.stage == Stage::Running).count()
@@ -192,7 +204,7 @@ impl Default for Record {
             counters: Counters::default(),
             token: None,
             worker: None,
-            begun: false,
+            begun: Begun::No,
             over: false,
             open: None,
             spent: 0,

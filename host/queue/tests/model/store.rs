@@ -1,7 +1,8 @@
 //! What the broker does, and what `RetryPolicy::decide` says: the same as
-//! `redis/scripts/{lease,extend,settle,reap,promote}.lua` and `policy.rs`, in fewer words.
+//! `redis/scripts/{lease,extend,settle,reap,promote}.lua` and `policy.rs`, in fewer words. [`crate::replay`] holds the one
+//! to the other.
 
-use afresh_queue::State as Standing;
+use afresh_queue::{Begun, State as Standing};
 
 use crate::protocol::{At, Protocol};
 use crate::state::{Counters, End, Hold, Record, Stage, State, Store, Truth};
@@ -20,9 +21,9 @@ impl Protocol {
     pub(crate) fn lease(&self, worker: u8, ahead: bool, heard: bool, state: &mut State) {
         let job = state.store.next().expect("a job is queued");
         let record = &mut state.store.jobs[usize::from(job)];
-        record.standing = Some(Standing::Running);
+        (record.standing, record.worker) = (Some(Standing::Running), Some(worker));
         record.counters.starts += 1;
-        record.begun = !ahead;
+        record.begun = if ahead { Begun::No } else { Begun::Presumed };
         let stage = if self.is(Twin::AcksEarly) { Stage::Over(End::Succeeded) } else { Stage::Waiting };
         self.give(worker, job, stage, heard, state);
     }
@@ -48,10 +49,10 @@ impl Protocol {
             Some(token) if self.is(Twin::KeepsToken) => token,
             _ => lease,
         };
-        (record.token, record.worker, record.open, record.over) = (Some(token), Some(worker), Some(lease), false);
-        let (counters, marked) = (record.counters, record.begun);
+        (record.token, record.open, record.over) = (Some(token), Some(lease), false);
+        let counters = record.counters;
         if heard {
-            let hold = Hold { job, lease, token, counters, marked, ran: false, stage };
+            let hold = Hold { job, lease, token, counters, marked: false, ran: false, stage };
             state.workers[usize::from(worker)].take(hold);
         }
     }
@@ -63,7 +64,7 @@ impl Protocol {
         let own = record.token == Some(token);
         if own {
             record.over = false;
-            record.begun |= begun;
+            record.begun = if begun { Begun::Known } else { record.begun };
         }
         if !heard {
             return;
@@ -134,7 +135,7 @@ impl Protocol {
         record: &mut Record,
         truth: &mut Truth,
     ) {
-        let (first, begun) = (record.open == Some(hold.lease), record.begun || hold.ran);
+        let (first, begun) = (record.open == Some(hold.lease), record.begun == Begun::Known || hold.ran);
         let (lost, may_wait) = (matches!(end, End::Lost { .. } | End::LeaseLost), counters.waits <= self.max_waits);
         truth.stale |= !first;
         truth.unbegun |= settlement == Settlement::Bury && lost && !begun && may_wait;
@@ -145,24 +146,30 @@ impl Protocol {
 
     fn decide(&self, end: End, counters: Counters) -> (Settlement, Counters) {
         let unspent = Counters { starts: counters.starts - 1, ..counters };
-        let took_its_worker_down = end == (End::Lost { begun: true });
+        let took_its_worker_down = matches!(end, End::Lost { begun: Begun::Presumed | Begun::Known });
         let failed = Counters {
             failures: counters.failures + 1,
             lost: counters.lost + u8::from(took_its_worker_down),
             ..counters
         };
-        let last = counters.starts >= self.max_attempts;
         match end {
             End::Succeeded => (Settlement::Complete, counters),
             End::Interrupted if self.is(Twin::ShutdownCosts) => (Settlement::Release, counters),
             End::Interrupted => (Settlement::Release, unspent),
-            End::Lost { begun: false } if last && !self.is(Twin::CountsUnbegun) => {
+            End::Lost { begun: Begun::No | Begun::Presumed }
+                if self.is_last(counters) && !self.is(Twin::CountsUnbegun) =>
+            {
                 let waited = Counters { waits: counters.waits + 1, ..unspent };
                 (if waited.waits > self.max_waits { Settlement::Bury } else { Settlement::Retry }, waited)
             }
-            _ if last || failed.lost >= self.max_lost => (Settlement::Bury, failed),
+            _ if failed.starts >= self.max_attempts || failed.lost >= self.max_lost => (Settlement::Bury, failed),
             _ => (Settlement::Retry, failed),
         }
+    }
+
+    /// Whether no attempt follows, should the worker vanish that has this one.
+    pub(crate) fn is_last(&self, counters: Counters) -> bool {
+        counters.starts >= self.max_attempts || counters.lost + 1 >= self.max_lost
     }
 }
 

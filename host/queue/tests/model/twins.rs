@@ -68,6 +68,11 @@ impl Twin {
         }
     }
 
+    /// Whether its fault is a worker's, and no store's.
+    pub(crate) fn is_of_a_worker(self) -> bool {
+        matches!(self, Self::NotWrittenAhead | Self::BuriesUnbegun | Self::AcksEarly)
+    }
+
     /// The protocol with this twin's fault, where it shows.
     pub(crate) fn protocol(self) -> Protocol {
         let protocol = match self {
