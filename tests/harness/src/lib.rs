@@ -2,6 +2,7 @@
 //!
 //! * [`redis_server`]: a `redis-server` of one's own
 //! * [`proxy`]: the faults of a network, between programs and a server
+//! * [`sentinel`], [`cluster`]: several of them together, as they are run where none may be missed
 //! * [`mod@worker`]: a worker process, and the moments it tells of in its log
 //! * [`catalogue`]: the guests of `tests/guests`, each with what must become of it
 //! * [`wait_until`]: waiting for something, with a deadline and never a bare sleep
@@ -10,14 +11,18 @@
 //! silence proves nothing.
 
 pub mod catalogue;
+pub mod cluster;
 pub mod proxy;
 pub mod redis_server;
+pub mod sentinel;
 pub mod worker;
 
 use std::time::{Duration, Instant};
 
+pub use cluster::RedisCluster;
 pub use proxy::{Behaviour, Proxy};
 pub use redis_server::RedisServer;
+pub use sentinel::Sentinels;
 pub use worker::{Event, Worker, worker};
 
 /// How long a thing may take that normally takes no time: generous, because test machines are busy, and virtual ones

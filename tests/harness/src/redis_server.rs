@@ -1,5 +1,6 @@
 //! A `redis-server` of one's own: on a free port of 127.0.0.1, in a temporary folder, gone when it is dropped. It can be
-//! killed, started again on the same port and data, and stopped in its tracks.
+//! killed, started again on the same port and data, and stopped in its tracks. `AFRESH_REDIS_SERVER` names another program
+//! that is one, such as a `valkey-server`.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -15,11 +16,16 @@ use crate::{SOON, wait_until};
 /// How often another port is tried, where somebody took ours between finding and using it.
 const PORTS_TRIED: usize = 5;
 
+/// The name of a configuration file.
+const FILE: &str = "redis.conf";
+
 /// A running server. Dropping it kills it and removes its folder.
 pub struct RedisServer {
     folder: TempDir,
     port: u16,
     options: Vec<String>,
+    /// What its configuration file holds, if it has one: a sentinel must.
+    file: Option<String>,
     child: Child,
 }
 
@@ -37,13 +43,24 @@ impl RedisServer {
     /// # Panics
     /// As for [`RedisServer::start`].
     pub fn start_with(options: &[&str]) -> Self {
+        Self::start_on_a_port(options.iter().map(|&option| option.to_owned()).collect(), None)
+    }
+
+    /// A sentinel with these lines of configuration.
+    pub(crate) fn start_sentinel(lines: &str) -> Self {
+        Self::start_on_a_port(vec!["--sentinel".to_owned()], Some(lines.to_owned()))
+    }
+
+    fn start_on_a_port(options: Vec<String>, file: Option<String>) -> Self {
         let folder = TempDir::with_prefix("afresh-redis-").expect("a temporary folder can be made");
-        let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
         for _ in 0..PORTS_TRIED {
             let port = free_port();
-            let mut child = spawn(&folder, port, &options);
+            if let Some(lines) = &file {
+                std::fs::write(folder.path().join(FILE), lines).expect("a configuration can be written");
+            }
+            let mut child = spawn(&folder, port, file.is_some(), &options);
             if answers(&mut child, port) {
-                return Self { folder, port, options, child };
+                return Self { folder, port, options, file, child };
             }
             let _ = child.kill();
             let _ = child.wait();
@@ -66,6 +83,30 @@ impl RedisServer {
         self.child.id()
     }
 
+    /// Whether it has not been killed, nor ended by itself.
+    pub fn is_up(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Waits until its replicas have whatever it has acknowledged until now: a failover loses nothing of that.
+    ///
+    /// # Panics
+    /// If it has no replica, or one falls behind for good.
+    pub fn wait_for_replicas(&self) {
+        let offset = |line: &str, name: &str| -> Option<u64> {
+            line.split_once(name)?.1.split([',', '\r']).next()?.parse().ok()
+        };
+        let written = self.command("INFO replication").lines().find_map(|line| offset(line, "master_repl_offset:"));
+        let written = written.expect("a server counts what it writes");
+        let in_step = wait_until(SOON, || {
+            let info = self.command("INFO replication");
+            let mut replicas = info.lines().filter(|line| line.starts_with("slave")).peekable();
+            replicas.peek().is_some()
+                && replicas.all(|line| offset(line, "offset=").is_some_and(|read| read >= written))
+        });
+        assert!(in_step, "the replicas do not have everything: {}", self.command("INFO replication"));
+    }
+
     /// Ends it by SIGKILL, as a crash would.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
@@ -78,7 +119,7 @@ impl RedisServer {
     /// If it does not start.
     pub fn restart(&mut self) {
         self.kill();
-        self.child = spawn(&self.folder, self.port, &self.options);
+        self.child = spawn(&self.folder, self.port, self.file.is_some(), &self.options);
         let up = answers(&mut self.child, self.port);
         assert!(up, "redis-server does not start again; its log says:\n{}", log(&self.folder));
     }
@@ -126,13 +167,15 @@ impl Drop for RedisServer {
     }
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     listener.local_addr().expect("a listener has an address").port()
 }
 
-fn spawn(folder: &TempDir, port: u16, options: &[String]) -> Child {
-    let result = Command::new("redis-server")
+fn spawn(folder: &TempDir, port: u16, has_file: bool, options: &[String]) -> Child {
+    let program = std::env::var_os("AFRESH_REDIS_SERVER").unwrap_or_else(|| "redis-server".into());
+    let result = Command::new(program)
+        .args(has_file.then(|| folder.path().join(FILE)))
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--logfile", "redis.log", "--save", ""])
         .arg("--dir")
         .arg(folder.path())
