@@ -68,7 +68,8 @@ struct Cli {
 #[derive(Args, Clone)]
 #[command(next_help_heading = "Common options")]
 pub struct Common {
-    /// Where jobs are kept: sqlite:PATH, redis://… or rediss://… [default: sqlite:.afresh/jobs.db]
+    /// Where jobs are kept: sqlite:PATH, or redis://…, redis+sentinel://… or redis+cluster://…, with rediss for TLS
+    /// [default: sqlite:.afresh/jobs.db]
     #[arg(long, global = true, value_name = "URL", env = "AFRESH_BROKER", hide_env_values = true)]
     pub broker: Option<String>,
     /// Print JSON instead of text for people

@@ -15,7 +15,8 @@ use crate::sqlite::SqliteBroker;
 /// The embedded broker's file where nobody names one.
 pub const DEFAULT_FILE: &str = ".afresh/jobs.db";
 
-/// Where a broker is: `sqlite:PATH`, `sqlite::memory:`, `redis://…` or `rediss://…`. Shown without credentials.
+/// Where a broker is: `sqlite:PATH`, `sqlite::memory:`, `redis://…`, `redis+sentinel://…` or `redis+cluster://…`, or these
+/// with `rediss` for TLS. Shown without credentials.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BrokerUrl(Place);
 
@@ -54,7 +55,8 @@ impl FromStr for BrokerUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let known = "use sqlite:PATH, redis://HOST:PORT or rediss://HOST:PORT";
+        let known = "use sqlite:PATH, redis://HOST:PORT, redis+sentinel://HOST:PORT/MASTER or redis+cluster://HOST:PORT, \
+                     or rediss for redis where it speaks TLS";
         let Some((scheme, rest)) = text.split_once(':') else {
             return Err(format!("`{}` is not a broker's URL: {known}", without_credentials(text)));
         };
@@ -64,12 +66,11 @@ impl FromStr for BrokerUrl {
                 "" => Err("`sqlite:` names no file: write sqlite:PATH, such as sqlite:.afresh/jobs.db".to_owned()),
                 path => Ok(Self::file(path)),
             },
-            "redis" | "rediss" if rest.strip_prefix("//").is_some_and(|host| !host.is_empty()) => {
+            "redis" | "rediss" | "redis+sentinel" | "rediss+sentinel" | "redis+cluster" | "rediss+cluster" => {
+                if rest.strip_prefix("//").is_none_or(str::is_empty) {
+                    return Err(format!("`{scheme}:` names no server: write {scheme}://HOST:PORT"));
+                }
                 Ok(Self(Place::Redis(text.to_owned())))
-            }
-            "redis" | "rediss" => Err(format!("`{scheme}:` names no server: write {scheme}://HOST:PORT")),
-            "redis+sentinel" | "redis+cluster" => {
-                Err(format!("{scheme}:// is not supported yet: name one server with redis:// or rediss://"))
             }
             _ => Err(format!("`{scheme}:` is not a broker this program knows: {known}")),
         }
@@ -131,6 +132,8 @@ mod tests {
             ("redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0"),
             ("rediss://ann:s3cr@t@host:1", "rediss://host:1"),
             ("redis://:pass/word@host", "redis://host"),
+            ("redis+sentinel://ann:pass@one:1,two:2/mymaster/3", "redis+sentinel://one:1,two:2/mymaster/3"),
+            ("rediss+cluster://:pass@one,two", "rediss+cluster://one,two"),
         ] {
             let url: BrokerUrl = written.parse().unwrap();
             assert_eq!(url.to_string(), shown);
@@ -147,8 +150,8 @@ mod tests {
             ("sqlite:", "names no file"),
             ("redis:", "names no server"),
             ("rediss://", "names no server"),
-            ("redis+sentinel://a", "not supported yet"),
-            ("redis+cluster://a", "not supported yet"),
+            ("redis+cluster:", "names no server"),
+            ("redis+ring://a", "not a broker this program knows"),
             ("amqp://a", "not a broker this program knows"),
         ] {
             let error = written.parse::<BrokerUrl>().unwrap_err();

@@ -96,7 +96,7 @@ impl RedisBroker {
         before: Option<&[u8]>,
         same_times: bool,
     ) -> Result<bool, BrokerError> {
-        let next = kept.next_after(self.time().await?).map(|at| at.0.to_string()).unwrap_or_default();
+        let next = kept.next_after(self.time(queue).await?).map(|at| at.0.to_string()).unwrap_or_default();
         let mut call = self.call(&scripts::CRON, queue);
         call.arg(&kept.cron.name).arg(if same_times { "=".to_owned() } else { next });
         call.arg(kept.encode()).arg(before.unwrap_or_default());
@@ -147,12 +147,15 @@ impl RedisBroker {
         self.link.invoke::<bool>(&call).await.map(drop)
     }
 
-    /// The broker's time.
-    async fn time(&self) -> Result<Timestamp, BrokerError> {
+    /// The time of the server that has the queue.
+    async fn time(&self, queue: &str) -> Result<Timestamp, BrokerError> {
         if let Some(fixed) = self.clock.fixed() {
             return Ok(fixed);
         }
-        let (seconds, micros): (i64, i64) = self.link.query(&redis::cmd("TIME")).await?;
+        // The key says which server of a cluster that is.
+        let mut both = redis::pipe();
+        both.cmd("TIME").exists(Keys::of(queue).cron()).ignore();
+        let ((seconds, micros),): ((i64, i64),) = self.link.pipeline(&both).await?;
         Ok(Timestamp(seconds * 1_000_000 + micros))
     }
 }

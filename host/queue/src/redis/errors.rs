@@ -6,15 +6,20 @@ use std::sync::Arc;
 
 use redis::{ErrorKind, RedisError};
 
-use super::link::RESPONSE_TIMEOUT;
 use crate::broker::BrokerError;
 
 /// The error as ours. `place` is where the server is, without credentials.
 pub(super) fn broker_error(error: &RedisError, place: &str) -> BrokerError {
     let text = error.detail().map_or_else(|| error.to_string(), str::to_owned);
+    let in_cluster = is_cluster(place);
     match error.kind() {
         ErrorKind::AuthenticationFailed => return login(place, &text),
         ErrorKind::RESP3NotSupported => return BrokerError::Unusable(too_old(place, "6 or older")),
+        ErrorKind::InvalidClientConfig if error.to_string().contains("sentinel") => {
+            return BrokerError::Unusable(format!(
+                "what answers at {place} is no sentinel: name the sentinels, or write redis:// for a server"
+            ));
+        }
         ErrorKind::InvalidClientConfig => return BrokerError::Unusable(format!("{place} cannot be used: {text}")),
         // The client knows no other word for an answer whose rest never comes: the connection broke in the middle of it.
         ErrorKind::Parse if error.to_string().contains("end of input") => {
@@ -24,9 +29,17 @@ pub(super) fn broker_error(error: &RedisError, place: &str) -> BrokerError {
         ErrorKind::UnexpectedReturnType => {
             return BrokerError::Unusable(format!("{place} answered with something unexpected: {text}"));
         }
+        ErrorKind::MasterNameNotFoundBySentinel => {
+            return BrokerError::Unavailable(format!(
+                "the sentinels of {place} know of no primary by that name that is up: check the name, or wait for the \
+                 failover to end"
+            ));
+        }
+        ErrorKind::ClusterConnectionNotFound => {
+            return BrokerError::Unavailable(format!("no node of {place} can be reached that has what was asked for"));
+        }
         ErrorKind::Io if error.is_timeout() => {
-            let seconds = RESPONSE_TIMEOUT.as_secs();
-            return BrokerError::Unavailable(format!("{place} did not answer within {seconds} s"));
+            return BrokerError::Unavailable(format!("{place} could not be connected to in time"));
         }
         // So rustls says that it will not go on.
         ErrorKind::Io if error.source().is_some_and(is_invalid_data) => {
@@ -35,7 +48,7 @@ pub(super) fn broker_error(error: &RedisError, place: &str) -> BrokerError {
                  SSL_CERT_FILE, or write redis:// if it speaks without TLS"
             ));
         }
-        ErrorKind::Io => return BrokerError::Unavailable(format!("{place} cannot be reached: {error}")),
+        ErrorKind::Io => return BrokerError::Unavailable(format!("{place} cannot be reached: {text}")),
         _ => {}
     }
     match error.code().unwrap_or_default() {
@@ -57,12 +70,16 @@ pub(super) fn broker_error(error: &RedisError, place: &str) -> BrokerError {
             "{place} has fewer replicas than `min-replicas-to-write` demands: start them, or lower it"
         )),
         "CLUSTERDOWN" => BrokerError::Refused(format!("the cluster of {place} is down: {text}")),
-        "MOVED" | "ASK" | "CROSSSLOT" => BrokerError::Unusable(format!(
-            "{place} belongs to a Redis Cluster, which is not supported yet: use a single server"
-        )),
+        "MOVED" | "ASK" if in_cluster => {
+            BrokerError::Unavailable(format!("{place} is moving what was asked for to another node"))
+        }
+        "MOVED" | "ASK" | "CROSSSLOT" => BrokerError::Unusable(cluster_node(place)),
         "WRONGTYPE" => BrokerError::Unusable(format!(
             "a key of ours in {place} holds something else: give Afresh a database of its own"
         )),
+        _ if text.contains("cluster support disabled") => {
+            BrokerError::Unusable(format!("{place} is no Redis Cluster: write redis:// for a server that stands alone"))
+        }
         _ if text.contains("max number of clients") => {
             BrokerError::Unavailable(format!("{place} has too many clients: raise `maxclients`, or run fewer programs"))
         }
@@ -80,6 +97,16 @@ fn is_invalid_data(source: &(dyn Error + 'static)) -> bool {
 /// What is said of a server that is too old to serve.
 pub(super) fn too_old(place: &str, version: &str) -> String {
     format!("{place} is Redis {version}: Afresh needs Redis 7.0 or newer, or Valkey")
+}
+
+/// Whether the URL says that this is a cluster.
+pub(super) fn is_cluster(place: &str) -> bool {
+    place.split("://").next().is_some_and(|scheme| scheme.ends_with("+cluster"))
+}
+
+/// What is said of a cluster's node where the URL says that it stands alone.
+pub(super) fn cluster_node(place: &str) -> String {
+    format!("{place} is a node of a Redis Cluster: write redis+cluster://HOST:PORT,HOST:PORT")
 }
 
 fn login(place: &str, text: &str) -> BrokerError {

@@ -14,8 +14,8 @@ use crate::fleet::{self, Announced, Fleet, KEEP_GONE, WorkerInfo, WorkerView};
 #[async_trait]
 impl Fleet for RedisBroker {
     async fn announce(&self, worker: &WorkerInfo, keep: Duration) -> Result<(), BrokerError> {
-        let mut call = scripts::ANNOUNCE.script.prepare_invoke();
-        call.key(keys::WORKERS.as_slice()).arg(self.now());
+        let mut call = scripts::ANNOUNCE.script.call(&keys::WORKERS);
+        call.arg(self.now());
         call.arg(&worker.name).arg(worker.encode()).arg(micros(keep)).arg(micros(KEEP_GONE));
         self.link.invoke(&call).await
     }
@@ -23,7 +23,7 @@ impl Fleet for RedisBroker {
     async fn withdraw(&self, name: &str) -> Result<(), BrokerError> {
         let [workers, forgotten] = keys::WORKERS;
         let mut both = redis::pipe();
-        both.atomic().hdel(workers, name).ignore().zrem(forgotten, name).ignore();
+        both.hdel(workers, name).ignore().zrem(forgotten, name).ignore();
         self.link.pipeline(&both).await
     }
 

@@ -4,12 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use redis::ScriptInvocation;
 
 use super::keys::{self, Keys};
 use super::record::{self, VIEW_FIELDS, ViewRow, micros};
-use super::scripts::Verb;
-use super::{BATCH, RedisBroker, scripts};
+use super::scripts::{self, Call, Verb};
+use super::{BATCH, BATCH_BYTES, RedisBroker};
 use crate::broker::{BrokerError, Cancelled, Failures, Inspect, JobFilter, QueueCounts};
 use crate::clock::Timestamp;
 use crate::job::{JobId, JobView};
@@ -196,7 +195,7 @@ impl RedisBroker {
         for queue in self.queue_names().await? {
             let mut command = redis::cmd("HMGET");
             command.arg(Keys::of(&queue).job(id)).arg("state").arg(name);
-            let (state, value): (Option<String>, Option<Vec<u8>>) = self.link.query(&command).await?;
+            let (state, value): (Option<String>, Option<Vec<u8>>) = self.link.fetch(&command, BATCH_BYTES).await?;
             if let Some(state) = state {
                 let fits = state.parse().is_ok_and(&will_do);
                 return Ok(value.filter(|_| fits));
@@ -256,18 +255,14 @@ impl RedisBroker {
     }
 
     /// As [`RedisBroker::by_hand`], for a script that answers 1 for what it has done.
-    async fn done_by_hand(&self, ids: &[JobId], verb: &Verb) -> Result<Vec<bool>, BrokerError> {
+    async fn done_by_hand(&self, ids: &[JobId], verb: &'static Verb) -> Result<Vec<bool>, BrokerError> {
         let answers = self.by_hand(ids, |queue| self.call(verb, queue)).await?;
         Ok(answers.into_iter().map(|answer| answer == 1).collect())
     }
 
     /// Runs a script on ids, in the first queue by name that has each, and answers what it says of each: -1 is that it is
     /// in none.
-    async fn by_hand<'a>(
-        &self,
-        ids: &[JobId],
-        call: impl Fn(&str) -> ScriptInvocation<'a> + Send,
-    ) -> Result<Vec<i64>, BrokerError> {
+    async fn by_hand(&self, ids: &[JobId], call: impl Fn(&str) -> Call + Send) -> Result<Vec<i64>, BrokerError> {
         let mut done = vec![-1; ids.len()];
         let mut left: Vec<usize> = (0..ids.len()).collect();
         for queue in self.queue_names().await? {

@@ -5,27 +5,20 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rand::RngExt;
-use redis::aio::MultiplexedConnection;
-use redis::io::tcp::TcpSettings;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline, ProtocolVersion,
-    PushInfo, PushKind, RedisError, RedisResult, ScriptInvocation, ServerErrorKind, Value,
+    Arg, Cmd, ErrorKind, FromRedisValue, Pipeline, PushInfo, PushKind, RedisError, RedisResult, ServerErrorKind, Value,
 };
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::errors::broker_error;
-use super::keys::{CHANNELS, Channel, channel};
+use super::keys::{Channel, channel};
+use super::load::Load;
 use super::news::{News, What};
 use super::requests::Requests;
+use super::scripts::Call;
+use super::way::{Connection, Way};
 use crate::broker::BrokerError;
-
-/// How long a server may take to answer. Longer than a hiccup of its disk, shorter than a lease. A call that ran into
-/// it may have been carried out nonetheless: every verb is safe to repeat.
-pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long a connection may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The pause before another try to connect: a random part of what doubles with every failure, from the first to the
 /// second.
@@ -33,7 +26,7 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from
 
 /// One connection for commands and wake-ups, shared by all callers. No error is final: the next call connects again.
 pub(super) struct Link {
-    client: Client,
+    way: Way,
     place: String,
     news: Arc<News>,
     requests: Arc<Requests>,
@@ -41,11 +34,12 @@ pub(super) struct Link {
     /// How often connecting was tried. Callers that waited for somebody else's failed try share its error, instead of
     /// each trying in turn.
     tries: AtomicU64,
+    load: Load,
 }
 
 #[derive(Default)]
 struct State {
-    connection: Option<MultiplexedConnection>,
+    connection: Option<Connection>,
     /// Whether the connection still stands, as far as its reader knows.
     alive: Arc<AtomicBool>,
     /// Counts connections, so that an error of an old one does not drop its successor.
@@ -57,15 +51,10 @@ struct State {
 }
 
 impl Link {
-    /// A link to the server at `url`; connects at the first call.
-    pub(super) fn new(url: &str, place: String, news: Arc<News>, requests: Arc<Requests>) -> Result<Self, RedisError> {
-        let info = url.into_connection_info()?;
-        // RESP3 carries wake-ups on the connection of the commands.
-        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        // Else a call beside another, such as a heartbeat beside a lease, waits 40 ms for an acknowledgement of TCP's.
-        let at_once = TcpSettings::default().set_nodelay(true);
-        let client = Client::open(info.set_redis_settings(settings).set_tcp_settings(at_once))?;
-        Ok(Self { client, place, news, requests, state: Mutex::default(), tries: AtomicU64::new(0) })
+    /// A link to the Redis that `way` leads to; connects at the first call.
+    pub(super) fn new(way: Way, place: String, news: Arc<News>, requests: Arc<Requests>) -> Self {
+        let (state, tries, load) = (Mutex::default(), AtomicU64::new(0), Load::default());
+        Self { way, place, news, requests, state, tries, load }
     }
 
     pub(super) fn place(&self) -> &str {
@@ -73,19 +62,40 @@ impl Link {
     }
 
     pub(super) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, BrokerError> {
-        let (epoch, mut connection) = self.connection().await?;
-        self.judge(epoch, command.query_async(&mut connection).await).await
+        self.fetch(command, 0).await
     }
 
+    /// As [`Link::query`], where the answer may well be so many bytes.
+    pub(super) async fn fetch<T: FromRedisValue>(&self, command: &Cmd, bytes: usize) -> Result<T, BrokerError> {
+        let (epoch, mut connection) = self.connection().await?;
+        self.ask(epoch, bytes_of(command), bytes, command.query_async(&mut connection)).await
+    }
+
+    /// The commands are of one queue.
     pub(super) async fn pipeline<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, BrokerError> {
         let (epoch, mut connection) = self.connection().await?;
-        self.judge(epoch, commands.query_async(&mut connection).await).await
+        let bytes = commands.cmd_iter().map(bytes_of).sum();
+        self.ask(epoch, bytes, 0, commands.query_async(&mut connection)).await
     }
 
-    /// Runs a script, and loads it first where the server does not know it (any more).
-    pub(super) async fn invoke<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, BrokerError> {
+    /// Runs a script, and sends it whole where the server does not know it (any more).
+    pub(super) async fn invoke<T: FromRedisValue>(&self, call: &Call) -> Result<T, BrokerError> {
         let (epoch, mut connection) = self.connection().await?;
-        self.judge(epoch, script.invoke_async(&mut connection).await).await
+        let run = async {
+            match call.by_digest().query_async(&mut connection).await {
+                Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                    call.whole().query_async(&mut connection).await
+                }
+                answer => answer,
+            }
+        };
+        self.ask(epoch, bytes_of(call.by_digest()), call.answer_bytes(), run).await
+    }
+
+    /// Asks every primary; answers what each said, in a cluster with its address.
+    pub(super) async fn each<T: FromRedisValue>(&self, command: &Cmd) -> Result<Vec<(Option<String>, T)>, BrokerError> {
+        let (epoch, mut connection) = self.connection().await?;
+        self.ask(epoch, bytes_of(command), 0, connection.each(command)).await
     }
 
     /// Sees to it that messages are heard. Where they were not until now, there is news of every queue.
@@ -94,8 +104,7 @@ impl Link {
         if self.state.lock().await.listening {
             return Ok(());
         }
-        let subscribed = connection.psubscribe(CHANNELS.as_slice()).await;
-        self.judge(epoch, subscribed).await?;
+        self.ask(epoch, 0, 0, connection.listen()).await?;
         let mut state = self.state.lock().await;
         if state.epoch == epoch {
             state.listening = true;
@@ -105,7 +114,7 @@ impl Link {
         Ok(())
     }
 
-    async fn connection(&self) -> Result<(u64, MultiplexedConnection), BrokerError> {
+    async fn connection(&self) -> Result<(u64, Connection), BrokerError> {
         let tries = self.tries.load(Ordering::SeqCst);
         let mut state = self.state.lock().await;
         if let Some(connection) = &state.connection
@@ -141,39 +150,63 @@ impl Link {
         }
     }
 
-    async fn connect(&self) -> RedisResult<(MultiplexedConnection, Arc<AtomicBool>)> {
+    async fn connect(&self) -> RedisResult<(Connection, Arc<AtomicBool>)> {
         let (news, requests) = (self.news.clone(), self.requests.clone());
         let alive = Arc::new(AtomicBool::new(true));
         let reader = alive.clone();
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(RESPONSE_TIMEOUT))
-            .set_push_sender(move |push: PushInfo| {
-                hear(&news, &requests, &reader, &push);
-                Ok::<(), redis::aio::SendError>(())
-            });
-        let connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let connection = self.way.connect(move |push| hear(&news, &requests, &reader, push)).await?;
         Ok((connection, alive))
     }
 
-    /// Turns an error into ours, and drops the connection where a new one is what helps: when it broke, when the server
-    /// was too slow (it may be gone without a word), and when it turned out to be a replica (after a failover the same
-    /// name may lead to the primary).
+    /// Waits for an answer to what is carried on the connection of this epoch, as long as that may take.
+    async fn ask<T>(
+        &self,
+        epoch: u64,
+        sent: usize,
+        answered: usize,
+        call: impl Future<Output = RedisResult<T>>,
+    ) -> Result<T, BrokerError> {
+        let carried = self.load.carry(sent, answered);
+        let answer = tokio::time::timeout(carried.limit(), call).await;
+        carried.ended(answer.is_ok());
+        if let Ok(result) = answer {
+            return self.judge(epoch, result).await;
+        }
+        // It may be gone without a word.
+        self.leave(epoch).await;
+        let seconds = carried.limit().as_secs();
+        Err(BrokerError::Unavailable(format!("{} did not answer within {seconds} s", self.place)))
+    }
+
+    /// Turns an error into ours, and leaves the connection where a new one is what helps: when it broke, and when it turned
+    /// out to be a replica's (after a failover the same name may lead to the primary). A node that is gone leaves a
+    /// cluster's others: its client finds out who has the slots now.
     async fn judge<T>(&self, epoch: u64, result: RedisResult<T>) -> Result<T, BrokerError> {
         let error = match result {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
         let demoted = error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly);
-        if error.is_io_error() || error.is_unrecoverable_error() || demoted {
-            let mut state = self.state.lock().await;
-            if state.epoch == epoch {
-                state.connection = None;
-                state.listening = false;
-            }
+        let gone = matches!(self.way, Way::Cluster(_)) && error.is_connection_refusal();
+        if (error.is_io_error() || error.is_unrecoverable_error() || demoted) && !gone {
+            self.leave(epoch).await;
         }
         Err(broker_error(&error, &self.place))
     }
+
+    /// Who calls next makes a new connection.
+    async fn leave(&self, epoch: u64) {
+        let mut state = self.state.lock().await;
+        if state.epoch == epoch {
+            state.connection = None;
+            state.listening = false;
+        }
+    }
+}
+
+fn bytes_of(command: &Cmd) -> usize {
+    let bytes = |arg| if let Arg::Simple(bytes) = arg { <[u8]>::len(bytes) } else { 0 };
+    command.args_iter().map(bytes).sum()
 }
 
 /// What the server says without being asked. A broken connection is news of every queue: nobody knows what was missed,

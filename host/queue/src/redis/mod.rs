@@ -5,8 +5,12 @@
 //!
 //! * `keys`: the name of every key
 //! * `scripts` and `scripts/*.lua`: the verbs
+//! * `divide`: what is handed over at once, as script calls
 //! * `record`: both directions between our types and what scripts take and answer
+//! * `address`: where Redis is, as a URL says it
+//! * `way`: the ways there: one server, the primary that sentinels name, a cluster
 //! * `link`: the connection, made again for ever
+//! * `load`: how long a call may take
 //! * `news`: how an idle worker is woken
 //! * `requests`: how a worker hears that a running job is to be cancelled
 //! * `inspect`, `control`, `fleet`, `checkup`: for people and screens
@@ -15,9 +19,11 @@
 //! * `outbox`: jobs that attempts enqueued into other queues
 //! * `errors`, `server`: what Redis can say, as sentences
 
+mod address;
 mod checkup;
 mod control;
 mod cron;
+mod divide;
 mod errors;
 mod fleet;
 mod flows;
@@ -25,34 +31,39 @@ pub(crate) mod fuzzing;
 mod inspect;
 mod keys;
 mod link;
+mod load;
 mod news;
 mod outbox;
 mod record;
 mod requests;
 mod scripts;
 mod server;
+mod way;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use afresh_protocol::{ErrorRecord, OutcomeKind, Usage};
 use async_trait::async_trait;
-use redis::ScriptInvocation;
 
+use self::address::Address;
+use self::divide::{by_queue, carried_bytes, chunks, put};
 use self::keys::Keys;
 use self::link::Link;
+use self::load::RESPONSE_TIMEOUT;
 use self::news::{Look, News, What};
 use self::record::{Answer, Leased, Unreadable, micros};
 use self::requests::Requests;
-use self::scripts::Verb;
+use self::scripts::{Call, Verb};
+use self::way::Way;
 use crate::broker::{Broker, BrokerError, Enqueued, Note, Promoted, Retention, Settle, Settled};
 use crate::clock::{Clock, Timestamp};
 use crate::history::{AttemptRecord, History};
 use crate::job::{NewJob, PAYLOAD_CEILING};
 use crate::lease::{Beat, Extended, Lease, LeaseRef, LeaseRequest};
 use crate::log::MAX_LOG_BYTES;
-use crate::policy::{KEEP_CANCELLED, KEEP_EXPIRED, Settlement};
+use crate::policy::{KEEP_CANCELLED, KEEP_EXPIRED};
 use crate::steps;
 use crate::tokens::Tokens;
 use crate::url::without_credentials;
@@ -81,20 +92,19 @@ pub struct RedisBroker {
 }
 
 impl RedisBroker {
-    /// A broker in the Redis at `url` (`redis://` or `rediss://`). Connects at the first call, so the server need not be
-    /// up.
+    /// A broker in the Redis at `url`: `redis://`, `redis+sentinel://` or `redis+cluster://`, or the same with `rediss`
+    /// for TLS. Connects at the first call, so the server need not be up.
     ///
     /// # Errors
     /// [`BrokerError::Unusable`] if the URL is malformed.
     pub fn new(url: &str, clock: Clock) -> Result<Self, BrokerError> {
         let place = without_credentials(url);
+        let address = url.parse::<Address>().map_err(BrokerError::Unusable)?;
+        let way = Way::new(address)
+            .map_err(|error| BrokerError::Unusable(format!("`{place}` cannot be used as a broker's URL: {error}")))?;
         let news = Arc::<News>::default();
         let requests = Arc::<Requests>::default();
-        let link = Link::new(url, place.clone(), news.clone(), requests.clone()).map_err(|error| {
-            BrokerError::Unusable(format!(
-                "`{place}` is not the URL of a Redis server ({error}): write redis://HOST:PORT"
-            ))
-        })?;
+        let link = Link::new(way, place, news.clone(), requests.clone());
         Ok(Self { link, clock, news, requests, listed: Mutex::default(), tokens: Tokens::new(), next: false })
     }
 
@@ -106,10 +116,10 @@ impl RedisBroker {
     }
 
     /// A call of a script on a queue, at this time.
-    fn call<'a>(&self, verb: &'a Verb, queue: &str) -> ScriptInvocation<'a> {
+    fn call(&self, verb: &'static Verb, queue: &str) -> Call {
         let script = if self.next { &verb.next } else { &verb.script };
-        let mut call = script.prepare_invoke();
-        call.key(Keys::of(queue).queue()).arg(self.now());
+        let mut call = script.call(&[Keys::of(queue).queue()]);
+        call.arg(self.now());
         call
     }
 
@@ -139,7 +149,7 @@ impl RedisBroker {
 
     /// Leases from the queues in turn, or takes over their expired leases, until the request is filled. True if there
     /// may be more.
-    async fn take(&self, verb: &Verb, request: &LeaseRequest) -> Result<(Vec<Lease>, bool), BrokerError> {
+    async fn take(&self, verb: &'static Verb, request: &LeaseRequest) -> Result<(Vec<Lease>, bool), BrokerError> {
         let mut leases = Vec::new();
         let mut bytes = request.max_bytes;
         for queue in &request.queues {
@@ -150,7 +160,7 @@ impl RedisBroker {
                 }
                 let mut call = self.call(verb, queue);
                 call.arg(max).arg(bytes).arg(micros(request.duration)).arg(&request.worker).arg(leases.len());
-                call.arg(self.tokens.take(max)).arg(request.begin).arg(micros(KEEP_EXPIRED));
+                call.arg(self.tokens.take(max)).arg(request.begin).arg(micros(KEEP_EXPIRED)).answers(bytes);
                 let leased: Leased = match self.link.invoke(&call).await {
                     Ok(leased) => leased,
                     // What is leased already must not be dropped, and lost; the next call will say this again.
@@ -235,11 +245,14 @@ impl Broker for RedisBroker {
     }
 
     async fn check(&self) -> Result<(), BrokerError> {
-        let info: String = self.link.query(redis::cmd("INFO").arg("server")).await?;
-        server::check_version(&info, self.link.place()).map_err(BrokerError::Unusable)?;
-        let memory: String = self.link.query(redis::cmd("INFO").arg("memory")).await?;
-        if let Some(warning) = server::eviction_warning(&memory, self.link.place()) {
-            tracing::warn!("{warning}");
+        for (node, info) in self.link.each::<String>(&redis::cmd("INFO")).await? {
+            let place = self.link.place();
+            server::check_version(&info, place)
+                .and_then(|()| server::check_kind(&info, place))
+                .map_err(BrokerError::Unusable)?;
+            if let Some(warning) = server::eviction_warning(&info, node.as_deref().unwrap_or(place)) {
+                tracing::warn!("{warning}");
+            }
         }
         // A write finds out the rest: a replica, a full memory, a full disk, a user without permission.
         self.link.query(redis::cmd("SET").arg(keys::CHECK).arg(1).arg("PX").arg(1000)).await
@@ -296,7 +309,7 @@ impl Broker for RedisBroker {
     async fn cancellations(&self) -> Vec<LeaseRef> {
         // Where nobody can be heard, `extend` tells: nothing is missed, it only takes longer.
         if self.link.listen().await.is_err() {
-            tokio::time::sleep(link::RESPONSE_TIMEOUT).await;
+            tokio::time::sleep(RESPONSE_TIMEOUT).await;
             return Vec::new();
         }
         self.requests.wait().await
@@ -335,6 +348,7 @@ impl Broker for RedisBroker {
                 self.news.look(queue, Look::Promote);
                 let mut call = self.call(&scripts::PROMOTE, queue);
                 call.arg(BATCH).arg(micros(KEEP_EXPIRED)).arg(micros(retention.dead_for)).arg(retention.dead_bytes);
+                call.answers(BATCH_BYTES);
                 let found: record::Promoted = self.link.invoke(&call).await?;
                 promoted.moved += found.moved;
                 let fired = self.fire(queue, found.crons, found.now).await?;
@@ -365,44 +379,4 @@ impl Broker for RedisBroker {
         // Running out of time is an answer like any other.
         let _ = tokio::time::timeout(at_most, news).await;
     }
-}
-
-/// The places in `items` of what belongs to each queue.
-fn by_queue<T>(items: &[T], queue: impl Fn(&T) -> &String) -> BTreeMap<&str, Vec<usize>> {
-    let mut queues = BTreeMap::<&str, Vec<usize>>::new();
-    for (place, item) in items.iter().enumerate() {
-        queues.entry(queue(item)).or_default().push(place);
-    }
-    queues
-}
-
-/// Puts answers where the questions stood.
-fn put<T>(all: &mut [T], places: &[usize], answers: Vec<T>) {
-    for (&place, answer) in places.iter().zip(answers) {
-        all[place] = answer;
-    }
-}
-
-/// The places in order, in chunks that one script call can carry.
-fn chunks(mut places: &[usize], bytes: impl Fn(usize) -> usize) -> Vec<&[usize]> {
-    let mut chunks = Vec::new();
-    while !places.is_empty() {
-        let mut sum = 0_usize;
-        let fits = places.iter().take(BATCH).take_while(|&&place| {
-            sum = sum.saturating_add(bytes(place));
-            sum <= BATCH_BYTES
-        });
-        let (chunk, rest) = places.split_at(fits.count().max(1));
-        chunks.push(chunk);
-        places = rest;
-    }
-    chunks
-}
-
-fn carried_bytes(settle: &Settle) -> usize {
-    let reply = match &settle.settlement {
-        Settlement::Complete { reply, .. } => reply.len(),
-        _ => 0,
-    };
-    reply + settle.jobs.iter().map(|job| job.payload.len()).sum::<usize>()
 }

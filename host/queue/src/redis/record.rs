@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use afresh_protocol::OutcomeKind;
-use redis::{FromRedisValue, ParsingError, ScriptInvocation, Value, from_redis_value};
+use redis::{FromRedisValue, ParsingError, Value, from_redis_value};
 use serde::Serialize;
 
+use super::scripts::Call;
 use crate::batch::Batch;
 use crate::broker::{Cancelled, Enqueued, Note, Settle};
 use crate::chain::{self, Link};
@@ -31,7 +32,7 @@ pub(super) fn micros(span: Duration) -> i64 {
 }
 
 /// Adds the six arguments of a new job.
-pub(super) fn add_new_job(call: &mut ScriptInvocation<'_>, job: &NewJob) {
+pub(super) fn add_new_job(call: &mut Call, job: &NewJob) {
     let run_at = job.run_at.map(|at| at.0.clamp(0, LATEST).to_string()).unwrap_or_default();
     call.arg(job.id.as_str()).arg(&job.task).arg(job.payload.as_slice()).arg(run_at);
     call.arg(job.options.priority).arg(encode_options(job));
@@ -125,13 +126,13 @@ pub(super) fn decode_options(bytes: &[u8], priority: i32) -> Result<JobOptions, 
 }
 
 /// Adds the thirteen arguments that bury an unreadable job with `history`.
-pub(super) fn add_burial(call: &mut ScriptInvocation<'_>, job: &Unreadable, history: &History) {
+pub(super) fn add_burial(call: &mut Call, job: &Unreadable, history: &History) {
     call.arg(&job.id).arg(job.token).arg("bury").arg(0).arg("").arg(job.starts).arg(0).arg(0).arg(0);
     call.arg(OutcomeKind::Rejected.as_str()).arg(fingerprint(history)).arg(history.encode()).arg(0);
 }
 
 /// Adds the thirteen arguments of a settlement, then those of the jobs that come with it.
-pub(super) fn add_settlement(call: &mut ScriptInvocation<'_>, settle: &Settle) {
+pub(super) fn add_settlement(call: &mut Call, settle: &Settle) {
     let (verb, span, reply) = match &settle.settlement {
         Settlement::Complete { reply, keep } => ("complete", *keep, reply.as_slice()),
         Settlement::Retry { delay } => ("retry", *delay, [].as_slice()),
@@ -151,7 +152,7 @@ pub(super) fn add_settlement(call: &mut ScriptInvocation<'_>, settle: &Settle) {
 }
 
 /// Adds the arguments of a batch, after now.
-pub(super) fn add_batch(call: &mut ScriptInvocation<'_>, batch: &Batch) {
+pub(super) fn add_batch(call: &mut Call, batch: &Batch) {
     let (tree, to_come) = (batch.tree(), batch.ids_to_come());
     call.arg(tree.len()).arg(to_come.len());
     for (batch, parent) in tree {
@@ -169,7 +170,7 @@ pub(super) fn add_batch(call: &mut ScriptInvocation<'_>, batch: &Batch) {
 }
 
 /// Adds the four arguments of a note.
-pub(super) fn add_note(call: &mut ScriptInvocation<'_>, note: &Note) {
+pub(super) fn add_note(call: &mut Call, note: &Note) {
     let progress = note.progress.map(|fraction| fraction.to_string()).unwrap_or_default();
     call.arg(note.lease.id.as_str()).arg(note.lease.token).arg(progress).arg(note.log.encode());
 }

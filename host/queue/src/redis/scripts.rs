@@ -4,7 +4,70 @@
 
 use std::sync::LazyLock;
 
-use redis::Script;
+use redis::{Arg, Cmd, ToRedisArgs};
+
+/// A script, and the digest by which a server knows it.
+pub(super) struct Script {
+    source: String,
+    digest: String,
+}
+
+/// A call of a script: what [`super::link::Link::invoke`] carries out.
+pub(super) struct Call {
+    script: &'static Script,
+    command: Cmd,
+    answer_bytes: usize,
+}
+
+impl Script {
+    fn new(source: String) -> Self {
+        let digest = redis::Script::new(&source).get_hash().to_owned();
+        Self { source, digest }
+    }
+
+    /// A call of it on these keys, which are on one slot.
+    pub(super) fn call<K: ToRedisArgs>(&'static self, keys: &[K]) -> Call {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(&self.digest).arg(keys.len()).arg(keys);
+        Call { script: self, command, answer_bytes: 0 }
+    }
+}
+
+impl Call {
+    /// Adds an argument, or several.
+    pub(super) fn arg(&mut self, arg: impl ToRedisArgs) -> &mut Self {
+        self.command.arg(arg);
+        self
+    }
+
+    /// The answer may well be so large: it gets time for that.
+    pub(super) fn answers(&mut self, bytes: usize) -> &mut Self {
+        self.answer_bytes = bytes;
+        self
+    }
+
+    pub(super) fn answer_bytes(&self) -> usize {
+        self.answer_bytes
+    }
+
+    /// The call, by the script's digest.
+    pub(super) fn by_digest(&self) -> &Cmd {
+        &self.command
+    }
+
+    /// The call with the whole script, for a server that does not know it (any more). Not `SCRIPT LOAD`: that would go to
+    /// every server of a cluster, and fail where one of them is down.
+    pub(super) fn whole(&self) -> Cmd {
+        let mut command = redis::cmd("EVAL");
+        command.arg(&self.script.source);
+        for arg in self.command.args_iter().skip(2) {
+            if let Arg::Simple(bytes) = arg {
+                command.arg(bytes);
+            }
+        }
+        command
+    }
+}
 
 /// A verb's script.
 pub(super) struct Verb {
@@ -21,8 +84,8 @@ macro_rules! scripts {
                 $shebang, "\n", include_str!("scripts/common.lua"), $(include_str!(concat!("scripts/", $file))),+
             );
             Verb {
-                script: LazyLock::new(|| Script::new(TEXT)),
-                next: LazyLock::new(|| Script::new(&TEXT.replace("local VERSION = 1\n", "local VERSION = 2\n"))),
+                script: LazyLock::new(|| Script::new(TEXT.to_owned())),
+                next: LazyLock::new(|| Script::new(TEXT.replace("local VERSION = 1\n", "local VERSION = 2\n"))),
             }
         };)*
     };

@@ -1,6 +1,6 @@
 //! What a server says of itself: whether it is one that Afresh can work with.
 
-use super::errors::too_old;
+use super::errors::{cluster_node, is_cluster, too_old};
 
 /// Checks the text of `INFO server`: Redis 7.0 or newer (scripts with flags), or Valkey, which began at 7.2.
 ///
@@ -16,6 +16,19 @@ pub(super) fn check_version(info: &str, place: &str) -> Result<(), String> {
     match version.split('.').next().and_then(|major| major.parse::<u32>().ok()) {
         Some(major) if major >= 7 => Ok(()),
         _ => Err(too_old(place, version)),
+    }
+}
+
+/// Checks by the text of `INFO server` that the server is of the kind that its URL says.
+///
+/// # Errors
+/// A sentence that says which URL to write.
+pub(super) fn check_kind(info: &str, place: &str) -> Result<(), String> {
+    // Valkey says it in words of its own, if it is told to.
+    match field(info, "redis_mode").or_else(|| field(info, "server_mode")) {
+        Some("cluster") if !is_cluster(place) => Err(cluster_node(place)),
+        Some("sentinel") => Err(format!("{place} is a sentinel: write redis+sentinel://HOST:PORT/MASTER")),
+        _ => Ok(()),
     }
 }
 
@@ -54,6 +67,20 @@ mod tests {
         }
         let error = check_version("redis_version:6.2.14", "redis://there").unwrap_err();
         assert_eq!(error, "redis://there is Redis 6.2.14: Afresh needs Redis 7.0 or newer, or Valkey");
+    }
+
+    #[test]
+    fn a_url_of_another_kind_is_refused_with_the_right_one() {
+        for (mode, place, right) in [
+            ("redis_mode:standalone", "redis://there", ""),
+            ("redis_mode:cluster", "rediss+cluster://there", ""),
+            ("redis_mode:cluster", "redis://there", "write redis+cluster://"),
+            ("server_mode:cluster", "redis+sentinel://there/m", "write redis+cluster://"),
+            ("redis_mode:sentinel", "redis://there", "write redis+sentinel://HOST:PORT/MASTER"),
+        ] {
+            let said = check_kind(mode, place).err().unwrap_or_default();
+            assert_eq!((said.is_empty(), said.contains(right)), (right.is_empty(), true), "{mode} {place}: {said}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use afresh_harness::RedisServer;
+use afresh_harness::{RedisCluster, RedisServer};
 use afresh_protocol::OutcomeKind;
 use afresh_queue::{
     Beat, Broker, BrokerUrl, Clock, Counters, Enqueued, History, JobFilter, JobId, JobView, Lease, LeaseRequest,
@@ -16,6 +16,15 @@ pub(crate) const START: Timestamp = Timestamp(1_767_225_600_000_000);
 
 /// How long a lease of [`Subject::lease`] lasts.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
+
+/// Servers on which one subject after the other is tested.
+pub(crate) struct Site(RedisCluster);
+
+impl Site {
+    pub(crate) fn redis_cluster() -> Self {
+        Self(RedisCluster::start())
+    }
+}
 
 /// A broker under test.
 pub(crate) struct Subject {
@@ -39,6 +48,12 @@ impl Subject {
         let server = RedisServer::start();
         let url = server.url().parse().unwrap();
         Self::new(url, server).await
+    }
+
+    /// An empty broker on these servers.
+    pub(crate) async fn on(site: &Site) -> Self {
+        site.0.flush();
+        Self::new(site.0.url().parse().unwrap(), ()).await
     }
 
     async fn new(url: BrokerUrl, parts: impl Any + Send + Sync) -> Self {

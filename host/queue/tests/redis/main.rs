@@ -1,11 +1,14 @@
 //! What is Redis's alone: outages, refusals, wake-ups, workers of two versions, and producers in other languages. What every broker promises is
 //! proved by the conformance suite.
 
+mod cluster;
 mod fleet;
 mod leasing;
 mod outages;
 mod producers;
 mod refusals;
+mod sentinel;
+mod slow;
 mod tls;
 mod versions;
 mod waking;

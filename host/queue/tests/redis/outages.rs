@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use crate::{LEASE, broker, complete, request};
 
 /// Calls again until the call does not fail in passing.
-async fn persist<T>(mut call: impl AsyncFnMut() -> Result<T, BrokerError>) -> T {
+pub(crate) async fn persist<T>(mut call: impl AsyncFnMut() -> Result<T, BrokerError>) -> T {
     let end = Instant::now() + SOON;
     loop {
         match call().await {

@@ -16,11 +16,12 @@ mod telling;
 mod time;
 mod unique;
 
-/// Makes the whole suite for the brokers that a constructor of `Subject` makes.
+/// Makes the whole suite for the brokers that a constructor of `Subject` makes, a test for each promise; or `together`, on
+/// one `Site`, where making another for each test would take minutes.
 macro_rules! suite {
-    ($broker:ident) => {
+    ($tests:ident $broker:ident) => {
         mod $broker {
-            suite! { $broker:
+            suite! { $tests $broker:
                 enqueueing: {
                     the_same_id_twice_is_one_job,
                     the_same_id_in_two_queues_is_two_jobs,
@@ -169,7 +170,7 @@ macro_rules! suite {
             }
         }
     };
-    ($broker:ident: $($topic:ident: { $($case:ident,)* })*) => {
+    (each $broker:ident: $($topic:ident: { $($case:ident,)* })*) => {
         $($(
             #[tokio::test]
             async fn $case() {
@@ -177,8 +178,19 @@ macro_rules! suite {
             }
         )*)*
     };
+    (together $broker:ident: $($topic:ident: { $($case:ident,)* })*) => {
+        #[tokio::test]
+        async fn every_promise_is_kept() {
+            let site = crate::subject::Site::$broker();
+            $($(
+                eprintln!("{}", stringify!($case));
+                super::$topic::$case(&crate::subject::Subject::on(&site).await).await;
+            )*)*
+        }
+    };
 }
 
-suite!(sqlite_in_memory);
-suite!(sqlite_file);
-suite!(redis);
+suite!(each sqlite_in_memory);
+suite!(each sqlite_file);
+suite!(each redis);
+suite!(together redis_cluster);

@@ -1,0 +1,104 @@
+//! How long a call may take: a moment, and the time that its bytes take on a slow link. Else a large settlement would run
+//! out of time there, be sent again, and run out of time again, for ever.
+
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::job::PAYLOAD_CEILING;
+
+/// How long a server may take to answer, whatever is carried. Longer than a hiccup of its disk, shorter than a lease. A
+/// call that ran into it may have been carried out nonetheless: every verb is safe to repeat.
+pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The slowest link that is reckoned with.
+const BYTES_PER_SECOND: usize = 1 << 20;
+
+/// The largest answer that is reckoned with at first.
+const LARGE: usize = 8 << 20;
+
+/// How often the time for large answers is doubled.
+const MOST_DOUBLINGS: u32 = 6;
+
+/// What is under way on one link.
+#[derive(Default)]
+pub(super) struct Load {
+    bytes: AtomicUsize,
+    /// How often in a row a large answer has not come in time. One job comes whatever its size, so nobody knows how large
+    /// an answer may be; but the next one gets twice the time.
+    late: AtomicU32,
+}
+
+/// A call that is under way, until this is dropped.
+pub(super) struct Carried<'a> {
+    load: &'a Load,
+    bytes: usize,
+    large: bool,
+    limit: Duration,
+}
+
+impl Load {
+    /// A call begins that sends so many bytes and is answered with up to so many. It waits behind those that are under way.
+    pub(super) fn carry(&self, sent: usize, answered: usize) -> Carried<'_> {
+        let answered = answered.min(LARGE).saturating_mul(1 << self.late.load(Ordering::Relaxed)).min(PAYLOAD_CEILING);
+        let bytes = sent.saturating_add(answered).min(2 * PAYLOAD_CEILING);
+        let all = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let limit = RESPONSE_TIMEOUT + Duration::from_secs_f64(all as f64 / BYTES_PER_SECOND as f64);
+        Carried { load: self, bytes, large: answered > 0, limit }
+    }
+}
+
+impl Carried<'_> {
+    /// How long it may take.
+    pub(super) fn limit(&self) -> Duration {
+        self.limit
+    }
+
+    /// It has been answered, or has not within its time.
+    pub(super) fn ended(&self, in_time: bool) {
+        if self.large {
+            let late = if in_time { 0 } else { self.load.late.load(Ordering::Relaxed) + 1 };
+            self.load.late.store(late.min(MOST_DOUBLINGS), Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Carried<'_> {
+    fn drop(&mut self) {
+        self.load.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    fn seconds(carried: &Carried<'_>) -> u64 {
+        carried.limit().as_secs()
+    }
+
+    #[test]
+    fn a_call_has_time_for_its_bytes_and_for_those_before_it() {
+        let load = Load::default();
+        assert_eq!(seconds(&load.carry(100, 0)), 5);
+        let large = load.carry(8 * MIB, 0);
+        assert_eq!((seconds(&large), seconds(&load.carry(100, 0))), (13, 13));
+        drop(large);
+        assert_eq!(seconds(&load.carry(100, 0)), 5);
+    }
+
+    #[test]
+    fn a_large_answer_that_is_late_has_twice_the_time_until_one_comes() {
+        let load = Load::default();
+        for limit in [9, 13, 21] {
+            let lease = load.carry(0, 4 * MIB);
+            assert_eq!(seconds(&lease), limit);
+            lease.ended(false);
+            load.carry(100, 0).ended(true);
+        }
+        load.carry(0, 4 * MIB).ended(true);
+        assert_eq!(seconds(&load.carry(0, 4 * MIB)), 9);
+        assert_eq!(seconds(&load.carry(0, usize::MAX)), 13, "whatever it may be, that is not waited for at first");
+    }
+}
