@@ -93,6 +93,14 @@ pub trait Broker: Inspect + Control + Crons + Flows + Fleet + Checkup + Send + S
     /// [`BrokerError::Unavailable`] while it cannot be reached, [`BrokerError::Unusable`] if it never can serve.
     async fn check(&self) -> Result<(), BrokerError>;
 
+    /// As [`Broker::check`], for a worker: besides, that it may do everything that work takes.
+    ///
+    /// # Errors
+    /// As for [`Broker::check`].
+    async fn check_to_work(&self) -> Result<(), BrokerError> {
+        self.check().await
+    }
+
     /// Accepts jobs. Idempotent by id within a queue: a job that is there already stays as it was. Jobs of one queue
     /// are accepted all together or not at all. A `run_at` that has passed is now. A job takes its place in a queue at
     /// the moment it becomes queued: here, when it is promoted, or when it is retried.

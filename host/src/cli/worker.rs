@@ -156,7 +156,7 @@ async fn reach(broker: &dyn Broker, required: bool, shutdown: &mut Shutdown) -> 
     let mut trouble = Backoff::default();
     loop {
         let checked = tokio::select! {
-            checked = broker.check() => checked,
+            checked = broker.check_to_work() => checked,
             () = shutdown.begun() => return Ok(false),
         };
         match checked {

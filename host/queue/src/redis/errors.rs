@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use redis::{ErrorKind, RedisError};
 
+use super::rights::is_refusal;
 use crate::broker::BrokerError;
 
 /// The error as ours. `place` is where the server is, without credentials.
@@ -77,6 +78,7 @@ pub(super) fn broker_error(error: &RedisError, place: &str) -> BrokerError {
         "WRONGTYPE" => BrokerError::Unusable(format!(
             "a key of ours in {place} holds something else: give Afresh a database of its own"
         )),
+        _ if is_refusal(&text) => login(place, &text),
         _ if text.contains("cluster support disabled") => {
             BrokerError::Unusable(format!("{place} is no Redis Cluster: write redis:// for a server that stands alone"))
         }
@@ -107,6 +109,14 @@ pub(super) fn is_cluster(place: &str) -> bool {
 /// What is said of a cluster's node where the URL says that it stands alone.
 pub(super) fn cluster_node(place: &str) -> String {
     format!("{place} is a node of a Redis Cluster: write redis+cluster://HOST:PORT,HOST:PORT")
+}
+
+/// What is said of a user who lacks these rights.
+pub(super) fn lacks(place: &str, rights: &[String]) -> BrokerError {
+    let rights = rights.join(" ");
+    BrokerError::Unusable(format!(
+        "the user that {place} is used as lacks rights: `ACL SETUSER NAME {rights}` gives them (docs/redis.md has all)"
+    ))
 }
 
 fn login(place: &str, text: &str) -> BrokerError {

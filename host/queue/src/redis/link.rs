@@ -16,6 +16,7 @@ use super::keys::{Channel, channel};
 use super::load::Load;
 use super::news::{News, What};
 use super::requests::Requests;
+use super::rights;
 use super::scripts::Call;
 use super::way::{Connection, Way};
 use crate::broker::BrokerError;
@@ -78,8 +79,19 @@ impl Link {
         self.ask(epoch, bytes, 0, commands.query_async(&mut connection)).await
     }
 
-    /// Runs a script, and sends it whole where the server does not know it (any more).
+    /// Runs a script.
     pub(super) async fn invoke<T: FromRedisValue>(&self, call: &Call) -> Result<T, BrokerError> {
+        match self.invoke_once(call).await {
+            Err(BrokerError::Unusable(text)) if rights::is_refusal(&text) => {
+                self.check_rights(&call.commands()).await?;
+                Err(BrokerError::Unusable(text))
+            }
+            answer => answer,
+        }
+    }
+
+    /// Runs a script, and sends it whole where the server does not know it (any more).
+    pub(super) async fn invoke_once<T: FromRedisValue>(&self, call: &Call) -> Result<T, BrokerError> {
         let (epoch, mut connection) = self.connection().await?;
         let run = async {
             match call.by_digest().query_async(&mut connection).await {

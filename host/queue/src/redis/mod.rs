@@ -17,7 +17,7 @@
 //! * `cron`: periodic jobs
 //! * `flows`: batches
 //! * `outbox`: jobs that attempts enqueued into other queues
-//! * `errors`, `server`: what Redis can say, as sentences
+//! * `errors`, `server`, `rights`: what Redis can say, as sentences, and what a user of it may not do
 
 mod address;
 mod checkup;
@@ -36,6 +36,7 @@ mod news;
 mod outbox;
 mod record;
 mod requests;
+mod rights;
 mod scripts;
 mod server;
 mod way;
@@ -256,6 +257,16 @@ impl Broker for RedisBroker {
         }
         // A write finds out the rest: a replica, a full memory, a full disk, a user without permission.
         self.link.query(redis::cmd("SET").arg(keys::CHECK).arg(1).arg("PX").arg(1000)).await
+    }
+
+    async fn check_to_work(&self) -> Result<(), BrokerError> {
+        let checked = self.check().await;
+        // A Redis that takes no writes now may be drained by a worker, if it has the rights.
+        if let Ok(()) | Err(BrokerError::Refused(_)) = checked {
+            self.link.check_rights(&scripts::ALL.iter().flat_map(|verb| verb.script.commands()).collect()).await?;
+            self.link.listen().await?;
+        }
+        checked
     }
 
     async fn enqueue(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, BrokerError> {

@@ -2,9 +2,12 @@
 //! share stands once, in `common.lua`, which is put before each of them, how a job is made in `accept.lua`,
 //! and what becomes of chains and batches in `flow.lua`.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use redis::{Arg, Cmd, ToRedisArgs};
+
+use super::rights;
 
 /// A script, and the digest by which a server knows it.
 pub(super) struct Script {
@@ -23,6 +26,11 @@ impl Script {
     fn new(source: String) -> Self {
         let digest = redis::Script::new(&source).get_hash().to_owned();
         Self { source, digest }
+    }
+
+    /// The commands it runs.
+    pub(super) fn commands(&self) -> BTreeSet<&str> {
+        rights::commands(&self.source)
     }
 
     /// A call of it on these keys, which are on one slot.
@@ -44,6 +52,11 @@ impl Call {
     pub(super) fn answers(&mut self, bytes: usize) -> &mut Self {
         self.answer_bytes = bytes;
         self
+    }
+
+    /// The commands that the script runs.
+    pub(super) fn commands(&self) -> BTreeSet<&'static str> {
+        self.script.commands()
     }
 
     pub(super) fn answer_bytes(&self) -> usize {
@@ -85,9 +98,14 @@ macro_rules! scripts {
             );
             Verb {
                 script: LazyLock::new(|| Script::new(TEXT.to_owned())),
-                next: LazyLock::new(|| Script::new(TEXT.replace("local VERSION = 1\n", "local VERSION = 2\n"))),
+                next: LazyLock::new(|| Script::new(TEXT.replace("local VERSION = 1
+", "local VERSION = 2
+"))),
             }
         };)*
+
+        /// All of them.
+        pub(super) static ALL: &[&Verb] = &[$(&$name),*];
     };
 }
 
@@ -111,4 +129,5 @@ scripts! {
     RULE: "#!lua flags=allow-oom" "rule.lua",
     FAIR: "#!lua flags=allow-oom" "fair.lua",
     ANNOUNCE: "#!lua flags=allow-oom" "announce.lua",
+    RIGHTS: "#!lua flags=allow-oom" "rights.lua",
 }

@@ -7,6 +7,7 @@ mod leasing;
 mod outages;
 mod producers;
 mod refusals;
+mod rights;
 mod sentinel;
 mod slow;
 mod tls;
