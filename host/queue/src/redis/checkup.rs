@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::server::{check_version, field};
+use super::server::{check_kind, check_version, field};
 use super::{RedisBroker, keys};
 use crate::broker::BrokerError;
 use crate::checkup::{Checkup, Finding, ROUND_TRIPS, clocks, latency};
@@ -23,18 +23,47 @@ type Settings = HashMap<String, String>;
 #[async_trait]
 impl Checkup for RedisBroker {
     async fn checkup(&self) -> Result<Vec<Finding>, BrokerError> {
-        let info: String = self.link.query(&redis::cmd("INFO")).await?;
-        let settings = match self.link.query(redis::cmd("CONFIG").arg("GET").arg(&["appendfsync", "save"])).await {
-            Ok(settings) => Some(settings),
+        let infos = self.link.each::<String>(&redis::cmd("INFO")).await?;
+        let ask = redis::cmd("CONFIG").arg("GET").arg(&["appendfsync", "save", "min-replicas-to-write"]).to_owned();
+        let settings = match self.link.each::<Settings>(&ask).await {
+            Ok(settings) => settings.into_iter().map(|(_, settings)| settings).collect(),
             Err(error @ BrokerError::Unavailable(_)) => return Err(error),
             // A managed server forbids this, in words of its own.
-            Err(_) => None,
+            Err(_) => Vec::new(),
         };
-        let mut findings = vec![version(&info, self.link.place()), role(&info), self.writes().await?];
-        findings.extend([persistence(&info, settings.as_ref()), eviction(&info), memory(&info)]);
-        findings.extend([self.latency().await?, self.clock_apart().await?]);
+        let looked_at = infos.iter().enumerate().map(|(place, (node, info))| {
+            let (place, settings) = (self.link.place(), settings.get(place));
+            let all = [
+                version(info, place),
+                role(info),
+                persistence(info, settings),
+                replicas(info, settings),
+                eviction(info),
+                memory(info),
+            ];
+            (node.as_deref(), all)
+        });
+        let mut findings = worst(looked_at.collect());
+        findings.extend([self.writes().await?, self.latency().await?, self.clock_apart().await?]);
         Ok(findings)
     }
+}
+
+/// Of several servers' findings the worst about each thing, which says whose it is.
+fn worst<const N: usize>(of_nodes: Vec<(Option<&str>, [Finding; N])>) -> Vec<Finding> {
+    let mut all = Vec::<Finding>::with_capacity(N);
+    for (node, findings) in of_nodes {
+        for (place, finding) in findings.into_iter().enumerate() {
+            let found = node.map_or_else(|| finding.found.clone(), |node| format!("{node}: {}", finding.found));
+            let finding = Finding { found, ..finding };
+            match all.get_mut(place) {
+                Some(known) if known.level >= finding.level => {}
+                Some(known) => *known = finding,
+                None => all.push(finding),
+            }
+        }
+    }
+    all
 }
 
 impl RedisBroker {
@@ -74,6 +103,9 @@ impl RedisBroker {
 }
 
 fn version(info: &str, place: &str) -> Finding {
+    if let Err(reason) = check_kind(info, place) {
+        return Finding::problem("version", reason, "write that URL");
+    }
     let named = |name, text| field(info, text).map(|version| format!("{name} {version}"));
     match check_version(info, place) {
         Ok(()) => Finding::ok(
@@ -141,6 +173,30 @@ fn persistence(info: &str, settings: Option<&Settings>) -> Finding {
         }
     };
     Finding::warning(about, found, to_do)
+}
+
+/// What a failover may cost: replication is asynchronous.
+fn replicas(info: &str, settings: Option<&Settings>) -> Finding {
+    let about = "replicas";
+    let count = field(info, "connected_slaves").unwrap_or("0");
+    let waits = settings.and_then(|settings| settings.get("min-replicas-to-write")).is_some_and(|least| least != "0");
+    match (count, waits) {
+        ("0", _) => Finding::ok(about, "none: what its disk and its machine lose is lost"),
+        (_, true) => Finding::ok(
+            about,
+            format!(
+                "{count}, and no writes without them: a failover may lose what was acknowledged in the last moment"
+            ),
+        ),
+        _ => Finding::warning(
+            about,
+            format!(
+                "{count}: a failover may lose what was acknowledged in the last moment, and all that a primary which is cut \
+                 off takes until it notices"
+            ),
+            "set `min-replicas-to-write 1` and `min-replicas-max-lag 10`, so that a primary which is cut off takes no writes",
+        ),
+    }
 }
 
 /// The `volatile` policies are harmless: no key of ours that matters has a time to live.
@@ -214,6 +270,27 @@ mod tests {
             assert!(finding.level == level && finding.found.contains(words), "{finding:?} is not {level:?}: {words}");
             assert_eq!(finding.to_do.is_none(), level == Ok, "{finding:?}");
         }
+    }
+
+    #[test]
+    fn what_a_failover_may_cost_is_said_where_there_are_replicas() {
+        let least = |least: &str| Settings::from([("min-replicas-to-write".to_owned(), least.to_owned())]);
+        for (info, settings, level) in [
+            ("connected_slaves:0\r\n", None, Level::Ok),
+            ("connected_slaves:2\r\n", None, Level::Warning),
+            ("connected_slaves:2\r\n", Some(least("0")), Level::Warning),
+            ("connected_slaves:2\r\n", Some(least("1")), Level::Ok),
+        ] {
+            assert_eq!(replicas(info, settings.as_ref()).level, level, "{info} {settings:?}");
+        }
+    }
+
+    #[test]
+    fn of_several_servers_the_worst_is_told_with_its_name() {
+        let (fine, full) = (Finding::ok("memory", "1 MiB"), Finding::problem("memory", "none left", "drain it"));
+        assert_eq!(worst(vec![(None, [fine.clone()])]), [fine.clone()]);
+        let told = worst(vec![(Some("a:1"), [fine.clone()]), (Some("b:2"), [full.clone()]), (Some("c:3"), [fine])]);
+        assert_eq!(told, [Finding { found: "b:2: none left".to_owned(), ..full }]);
     }
 
     #[test]
