@@ -10,6 +10,7 @@
 //! * `steps`: workers that die at each step of a job's life, on a `stage` that accounts for every job
 //! * `leave`: workers that are asked to end
 //! * `outage`: Redis goes away, comes back, or takes no writes
+//! * `failover`: Redis loses a server, and another takes its place
 //! * `reload`: modules come, change and go while the worker runs
 //! * `compile`: compile bombs (`bombs`), what compiling may take, and what is kept of it
 //! * `refuse`: modules and settings that cannot be
@@ -33,6 +34,7 @@ mod cron;
 mod effects;
 mod enqueue;
 mod expiry;
+mod failover;
 mod fleet;
 mod flows;
 mod footprint;

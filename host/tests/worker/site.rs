@@ -57,6 +57,11 @@ impl Site {
         Self::at(TempDir::with_prefix("afresh-worker-").unwrap(), redis.url(), Some(redis))
     }
 
+    /// On the servers at this URL, which the test keeps.
+    pub(crate) fn on(url: &str) -> Self {
+        Self::at(TempDir::with_prefix("afresh-worker-").unwrap(), url.to_owned(), None)
+    }
+
     fn at(folder: TempDir, url: String, redis: Option<RedisServer>) -> Self {
         std::fs::create_dir(folder.path().join("tasks")).unwrap();
         let runtime = Runtime::new().unwrap();
