@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use afresh_harness::RedisServer;
+use afresh_harness::{RedisCluster, RedisServer, SOON, wait_until};
 use serde_json::Value;
 
 use crate::cli::{Cli, on_each_broker};
@@ -78,6 +78,35 @@ fn what_a_redis_may_lose_is_said() {
     let persistence = about(&found, "persistence");
     assert_eq!(persistence["level"], "ok");
     assert!(persistence["found"].as_str().unwrap().contains("about the last second"), "{persistence:#}");
+}
+
+#[test]
+fn what_a_failover_may_cost_is_said() {
+    let cli = Cli::redis();
+    assert!(about(&findings(&cli).0, "replicas")["found"].as_str().unwrap().starts_with("none"));
+    let replica = RedisServer::start();
+    let primary = cli.server().address();
+    replica.command(&format!("REPLICAOF 127.0.0.1 {}", primary.port()));
+    let there = || cli.server().command("INFO replication").contains("connected_slaves:1");
+    assert!(wait_until(SOON, there), "the replica does not connect");
+    let (found, code) = findings(&cli);
+    assert_eq!(code, 0, "{found:#?}");
+    says(about(&found, "replicas"), "warning", "a failover may lose", "min-replicas-to-write 1");
+}
+
+#[test]
+fn a_cluster_is_looked_over_node_by_node() {
+    let mut cluster = RedisCluster::start();
+    let node = cluster.primary_of("afresh:{mail}");
+    node.command("CONFIG SET maxmemory-policy allkeys-lru");
+    node.command("CONFIG SET maxmemory 100mb");
+    let address = node.address().to_string();
+    let (found, code) = findings(&Cli::on(cluster.url()));
+    assert_eq!(code, 1, "{found:#?}");
+    says(about(&found, "eviction"), "problem", &format!("{address}: allkeys-lru"), "noeviction");
+    about(&found, "memory");
+    let (found, _) = findings(&Cli::on(format!("redis://{address}")));
+    says(about(&found, "version"), "problem", "is a node of a Redis Cluster", "write that URL");
 }
 
 #[test]
