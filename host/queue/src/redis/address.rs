@@ -13,7 +13,7 @@ const SENTINEL_PORT: u16 = 26379;
 /// Where Redis is, and how to log in there.
 pub(super) enum Address {
     /// One server.
-    Server(ConnectionInfo),
+    Server(Box<ConnectionInfo>),
     /// Sentinels, with the login and the database of the servers they watch, and the name they have for the primary.
     Sentinels(Vec<ConnectionInfo>, String),
     /// Some nodes of a cluster.
@@ -62,7 +62,9 @@ impl FromStr for Address {
                     Err(error) => wrong("a Redis Cluster", &error, &write),
                 }
             }
-            _ => node(url).map(Self::Server).or_else(|error| wrong("a Redis server", &error, "redis://HOST:PORT")),
+            _ => node(url)
+                .map(|server| Self::Server(Box::new(server)))
+                .or_else(|error| wrong("a Redis server", &error, "redis://HOST:PORT")),
         }
     }
 }

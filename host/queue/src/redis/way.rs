@@ -30,7 +30,7 @@ const FIND_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How Redis is reached.
 pub(super) enum Way {
-    Server(Client),
+    Server(Box<Client>),
     /// Sentinels are asked without a login first, then with the one of the servers.
     Sentinels(Box<Mutex<[SentinelClient; 2]>>),
     Cluster(Vec<ConnectionInfo>),
@@ -47,7 +47,7 @@ impl Way {
     /// The way to this address; nothing is connected yet.
     pub(super) fn new(address: Address) -> RedisResult<Self> {
         Ok(match address {
-            Address::Server(server) => Self::Server(Client::open(server)?),
+            Address::Server(server) => Self::Server(Box::new(Client::open(*server)?)),
             Address::Sentinels(nodes, primary) => Self::Sentinels(Box::new(Mutex::new([
                 asking(&nodes, &primary, false)?,
                 asking(&nodes, &primary, true)?,
