@@ -6,7 +6,7 @@ use afresh_harness::RedisServer;
 use afresh_protocol::OutcomeKind;
 use afresh_queue::redis::RedisBroker;
 use afresh_queue::{
-    Beat, Broker, Clock, Control, Extended, Inspect, JobFilter, JobOptions, Lease, NewJob, Retention, Settled,
+    Beat, Broker, Clock, Control, Extended, Inspect, JobFilter, JobOptions, Lease, NewJob, Retention, Settle, Settled,
     Settlement, State, Timestamp,
 };
 
@@ -44,6 +44,21 @@ async fn thousands_of_jobs_go_through_every_verb_in_one_call_each() {
     assert_eq!(broker.remove(&ids).await.unwrap(), vec![true; 5_000]);
     let keys = server.command("KEYS afresh:*job:*");
     assert!(keys.starts_with("*0"), "records are left: {keys}");
+}
+
+#[tokio::test]
+async fn large_jobs_for_other_queues_come_there_a_few_at_a_time_and_all_of_them() {
+    let server = RedisServer::start();
+    let broker = broker(&server);
+    broker.enqueue(vec![NewJob::new("t", "")]).await.unwrap();
+    let lease = broker.lease(&request("default", 1)).await.unwrap().remove(0);
+    let jobs = (0..3).map(|_| NewJob::new("t", vec![b'x'; 3 << 20]).queue("other")).collect();
+    broker.settle(&[Settle { jobs, ..complete(&lease) }]).await.unwrap();
+    for (there, more) in [(1, true), (2, true), (3, false)] {
+        let promoted = broker.promote(&["default".to_owned()], &Retention::default()).await.unwrap();
+        let counts = broker.queues().await.unwrap();
+        assert_eq!((counts[1].queued, promoted.next == Some(Duration::ZERO)), (there, more), "{promoted:?}");
+    }
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@
 --          its entry's name, its queue and its six texts (accept.lua); who does not say `sent` within OUTBOX_AGAIN has not
 --          sent them
 -- States   scheduled → queued; scheduled, queued → expired; succeeded, cancelled, expired, dead → (none)
-local OUTBOX_AGAIN = 30 * 1000000
+local OUTBOX_AGAIN, OUTBOX_BYTES = 30 * 1000000, 4 * 1024 * 1024
 local max, keep = tonumber(ARGV[2]), tonumber(ARGV[3])
 
 local function due(key) return redis.call('ZRANGE', key, '-inf', now, 'BYSCORE', 'LIMIT', 0, max) end
@@ -127,9 +127,12 @@ for i = 1, #come, 2 do
   crons[#crons + 1] = { come[i], tonumber(come[i + 1]), redis.call('HGET', K.cron, come[i]) or '' }
 end
 
-local letters = {}
+local letters, bytes = {}, 0
 for _, name in ipairs(redis.call('ZRANGE', K['outbox-due'], '-inf', now, 'BYSCORE', 'LIMIT', 0, 100)) do
   local letter = redis.call('HGET', K.outbox, name)
+  -- What a slow link carries in time; the others are due at once.
+  bytes = bytes + (letter and #letter or 0)
+  if bytes > OUTBOX_BYTES and #letters > 0 then break end
   if letter then
     letter = cmsgpack.unpack(letter)
     letters[#letters + 1] = { name, letter[1], letter[2] }
