@@ -73,3 +73,6 @@ pub use state::State;
 pub use unique::{Unique, UniqueScope};
 pub use url::{BrokerUrl, open};
 pub use watch::{Finished, Moment, Watch};
+
+/// The target of log lines of a library beneath, which tells each try that fails; what matters of that is in the errors.
+pub const CHATTY: &str = "redis";

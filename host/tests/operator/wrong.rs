@@ -110,7 +110,7 @@ fn what_is_no_broker_is_said_without_its_password() {
     for (url, words) in [
         ("amqp://ann:s3cret@host", "`amqp:` is not a broker this program knows: use sqlite:PATH"),
         ("ann:s3cret@host", "is not a broker this program knows"),
-        ("redis+cluster://ann:s3cret@host", "not supported yet"),
+        ("redis+ring://ann:s3cret@host", "is not a broker this program knows"),
     ] {
         let by_flag = cli.run(&["job", "ls", "--broker", url]);
         let by_environment = Run::of(cli.command(&["job", "ls"]).env("AFRESH_BROKER", url).output().unwrap());
@@ -119,6 +119,18 @@ fn what_is_no_broker_is_said_without_its_password() {
             run.fails(2, &[words]);
         }
     }
+}
+
+#[test]
+fn a_cluster_and_sentinels_that_are_not_there_are_said_in_one_line() {
+    for url in ["redis+cluster://ann:s3cret@127.0.0.1:1,127.0.0.1:2", "redis+sentinel://ann:s3cret@127.0.0.1:1/main"] {
+        let run = Cli::on(url).run(&["job", "ls"]);
+        assert!(!run.stderr.contains("s3cret") && run.stderr.lines().count() == 1, "{run:?}");
+        run.fails(1, &["cannot be reached", "start it, or name another one with --broker"]);
+    }
+    let run = Cli::on("redis+sentinel://ann:s3cret@127.0.0.1:1").run(&["job", "ls"]);
+    assert!(!run.stderr.contains("s3cret"), "{run:?}");
+    run.fails(1, &["the name of the primary is missing", "write redis+sentinel://HOST:PORT,HOST:PORT/MASTER"]);
 }
 
 #[test]
