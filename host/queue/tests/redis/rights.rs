@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use afresh_harness::RedisServer;
+use afresh_harness::{RedisCluster, RedisServer, Sentinels};
 use afresh_queue::redis::RedisBroker;
 use afresh_queue::{
     Beat, Broker, BrokerError, Checkup, Clock, Control, Fleet, Flows, Inspect, JobFilter, Level, Limit, NewJob,
@@ -110,4 +110,26 @@ async fn a_producer_has_the_rights_it_needs_and_no_more_and_those_of_a_worker_su
     fails_without_any("producer", produce).await;
     let worker: BTreeSet<_> = rules("worker").into_iter().collect();
     assert!(rules("producer").iter().all(|right| worker.contains(right)));
+}
+
+#[tokio::test]
+async fn in_a_cluster_one_more_right_is_needed_and_with_sentinels_none() {
+    let user = format!("ACL SETUSER ann reset on >pass {}", rules("worker").join(" "));
+    let mut cluster = RedisCluster::start();
+    for node in cluster.nodes() {
+        node.command(&user);
+    }
+    let url = cluster.url().replace("://", "://ann:pass@");
+    let broker = || RedisBroker::new(&url, Clock::Broker).unwrap();
+    let error = broker().check_to_work().await.unwrap_err();
+    assert!(matches!(&error, BrokerError::Unusable(text) if text.contains("'cluster|slots'")), "{error:?}");
+    for node in cluster.nodes() {
+        node.command("ACL SETUSER ann +cluster|slots");
+    }
+    work(&broker()).await.unwrap();
+
+    let mut site = Sentinels::start_with(&[]);
+    site.primary().command(&user);
+    let url = site.url().replace("://", "://ann:pass@");
+    work(&RedisBroker::new(&url, Clock::Broker).unwrap()).await.unwrap();
 }
