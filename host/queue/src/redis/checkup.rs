@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn of_several_servers_the_worst_is_told_with_its_name() {
         let (fine, full) = (Finding::ok("memory", "1 MiB"), Finding::problem("memory", "none left", "drain it"));
-        assert_eq!(worst(vec![(None, [fine.clone()])]), [fine.clone()]);
+        assert_eq!(worst(vec![(None, [fine.clone()])]), std::slice::from_ref(&fine));
         let told = worst(vec![(Some("a:1"), [fine.clone()]), (Some("b:2"), [full.clone()]), (Some("c:3"), [fine])]);
         assert_eq!(told, [Finding { found: "b:2: none left".to_owned(), ..full }]);
     }
