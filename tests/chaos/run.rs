@@ -84,7 +84,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<Report> {
     }
     let repeats = load.repeats();
     runtime.block_on(load.stop())?;
-    drain(&mut site, &runtime, &*broker)?;
+    let stuck = drain(&mut site, &runtime, &*broker)?;
     let took = began.elapsed();
     site.fleet.end()?;
 
@@ -97,31 +97,29 @@ pub fn run(plan: &Plan) -> anyhow::Result<Report> {
     ledger.jobs = runtime.block_on(read_records(&broker, ledger.jobs))?;
 
     let account = account(&ledger).map_err(|unaccounted| anyhow::anyhow!("{unaccounted}"))?;
+    ensure!(stuck == 0, "{stuck} jobs are stuck that nobody handed over");
     let settled = ledger.jobs.iter().filter_map(|entry| entry.record.as_ref()?.finished).collect();
     let recoveries = recoveries(&ledger.faults, settled);
     Ok(Report { store: plan.store, account, faults: ledger.faults, recoveries, repeats, took })
 }
 
-/// Waits until nothing is left to do.
+/// Waits until nothing is left to do, or no job ends any more; answers how many are left. What is wrong with those the
+/// account tells.
 ///
 /// # Errors
-/// If no job ends any more, or a worker does by itself.
-pub fn drain(site: &mut Site, runtime: &Runtime, broker: &dyn Broker) -> anyhow::Result<()> {
+/// If a worker ends by itself.
+pub fn drain(site: &mut Site, runtime: &Runtime, broker: &dyn Broker) -> anyhow::Result<u64> {
     let (mut least, mut since) = (u64::MAX, Instant::now());
-    loop {
+    while least > 0 && since.elapsed() < STUCK {
+        std::thread::sleep(Duration::from_millis(100));
         site.keep_up()?;
-        let left = runtime.block_on(load::waiting(broker));
-        if left == Some(0) {
-            return Ok(());
-        }
-        if let Some(left) = left
+        if let Some(left) = runtime.block_on(load::waiting(broker))
             && left < least
         {
             (least, since) = (left, Instant::now());
         }
-        ensure!(since.elapsed() < STUCK, "{left:?} jobs are stuck: none has ended for {} s", STUCK.as_secs());
-        std::thread::sleep(Duration::from_millis(100));
     }
+    Ok(least)
 }
 
 /// Asks the broker what became of each.

@@ -68,7 +68,8 @@ pub fn run(program: PathBuf, folder: PathBuf, seed: u64, span: Duration) -> anyh
     }
     let jobs = load.sent();
     runtime.block_on(load.stop())?;
-    drain(&mut site, &runtime, &*broker)?;
+    let stuck = drain(&mut site, &runtime, &*broker)?;
+    ensure!(stuck == 0, "{stuck} jobs are stuck");
 
     println!("{jobs} jobs in {:.0} s, {:.0} a second\n", span.as_secs_f64(), jobs as f64 / span.as_secs_f64());
     let flat = compare(&samples);
