@@ -11,7 +11,7 @@ use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, FromRedisValue, Pipeline, ProtocolVersion,
-    PushInfo, RedisFuture, RedisResult, TlsMode, Value, from_redis_value,
+    PushInfo, RedisError, RedisFuture, RedisResult, TlsMode, Value, from_redis_value,
 };
 use tokio::sync::Mutex;
 
@@ -136,15 +136,17 @@ fn asking(sentinels: &[ConnectionInfo], primary: &str, with_login: bool) -> Redi
 
 /// Why no node of a cluster would have us. Its client only says that none would; a node that is asked by itself says
 /// more, such as that the password is wrong.
-async fn why_none(nodes: &[ConnectionInfo], config: &AsyncConnectionConfig) -> Option<redis::RedisError> {
+async fn why_none(nodes: &[ConnectionInfo], config: &AsyncConnectionConfig) -> Option<RedisError> {
+    let mut why = None;
     for node in nodes {
         let asked = async { Client::open(node.clone())?.get_multiplexed_async_connection_with_config(config).await };
         match asked.await {
-            Err(error) if !error.is_io_error() => return Some(error),
-            _ => {}
+            Err(error) if error.is_io_error() => why = Some(error),
+            Err(error) => return Some(error),
+            Ok(_) => {}
         }
     }
-    None
+    why
 }
 
 impl Connection {

@@ -1,11 +1,11 @@
-//! `rediss://`, with a certificate of an authority of our own, which is named by `SSL_CERT_FILE`. That is read from the
+//! `rediss://` and `rediss+cluster://`, with a certificate of an authority of our own, which is named by `SSL_CERT_FILE`. That is read from the
 //! environment, so the client runs in a process of its own: this very test, called again.
 
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use afresh_harness::RedisServer;
+use afresh_harness::{RedisServer, SOON, wait_until};
 use afresh_queue::redis::RedisBroker;
 use afresh_queue::{Broker, Clock, NewJob};
 
@@ -21,25 +21,36 @@ fn tls_works_with_an_authority_that_is_trusted_and_says_so_of_one_that_is_not() 
     }
     let folder = tempfile::tempdir().unwrap();
     make_certificates(folder.path());
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let file = |name: &str| folder.path().join(name).display().to_string();
-    let _server = RedisServer::start_with(&[
-        "--tls-port",
-        &port.to_string(),
-        "--tls-cert-file",
-        &file("server.crt"),
-        "--tls-key-file",
-        &file("server.key"),
-        "--tls-auth-clients",
-        "no",
-    ]);
+    let (_server, port) = server(&file, &[]);
+    // Without tls-cluster a node names the ports that speak without TLS.
+    let (bus, authority) = (free_port().to_string(), file("ca.crt"));
+    let cluster = ["--cluster-enabled", "yes", "--cluster-port", &bus, "--tls-cluster", "yes"];
+    let options = [cluster.as_slice(), &["--tls-ca-cert-file", &authority]].concat();
+    let (cluster, cluster_port) = server(&file, &options);
+    cluster.command("CLUSTER ADDSLOTSRANGE 0 16383");
+    assert!(wait_until(SOON, || cluster.command("CLUSTER INFO").contains("cluster_state:ok")));
 
-    let url = format!("rediss://127.0.0.1:{port}");
-    let trusting = client(&url, &file("ca.crt"));
-    assert!(trusting.status.success(), "{trusting:?}");
-    let distrustful = client(&url, &file("stranger.crt"));
-    let said = String::from_utf8_lossy(&distrustful.stderr);
-    assert!(!distrustful.status.success() && said.contains("cannot be spoken to over TLS"), "{said}");
+    for url in [format!("rediss://127.0.0.1:{port}"), format!("rediss+cluster://127.0.0.1:{cluster_port}")] {
+        let trusting = client(&url, &file("ca.crt"));
+        assert!(trusting.status.success(), "{trusting:?}");
+        let distrustful = client(&url, &file("stranger.crt"));
+        let said = String::from_utf8_lossy(&distrustful.stderr);
+        assert!(!distrustful.status.success() && said.contains("cannot be spoken to over TLS"), "{said}");
+    }
+}
+
+/// A server that speaks TLS, and its port for that.
+fn server(file: impl Fn(&str) -> String, options: &[&str]) -> (RedisServer, u16) {
+    let port = free_port();
+    let (tls_port, certificate, key) = (port.to_string(), file("server.crt"), file("server.key"));
+    let tls =
+        ["--tls-port", &tls_port, "--tls-cert-file", &certificate, "--tls-key-file", &key, "--tls-auth-clients", "no"];
+    (RedisServer::start_with(&[tls.as_slice(), options].concat()), port)
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 async fn use_broker(url: &str) {
