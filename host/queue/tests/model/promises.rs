@@ -4,7 +4,7 @@ use afresh_queue::State as Standing;
 use stateright::{Model, Property};
 
 use crate::protocol::Protocol;
-use crate::state::{Record, Stage, State};
+use crate::state::{Record, Stage, State, Truth};
 
 pub(crate) const NEVER_GONE: &str = "a job that was accepted is never gone";
 pub(crate) const ENDS: &str = "where nothing is left to do, every job has ended";
@@ -15,7 +15,8 @@ pub(crate) const NO_COST: &str = "what costs no attempt gives its start back";
 pub(crate) const BEGUN: &str = "a job is dead as lost only if its last attempt is known to have begun";
 pub(crate) const FENCED: &str = "a stale attempt never settles";
 pub(crate) const WORKED: &str = "a job that succeeded has run and succeeded";
-pub(crate) const ALONE: &str = "two guests of a job run at once only where a lease ended or the store lost its tail";
+pub(crate) const ALONE: &str =
+    "two guests of a job run at once only where a lease ended with attempts left, or the store lost its tail";
 
 /// Each of them, for stateright, and what must be possible, so that nothing is promised of a model in which nothing happens.
 ///
@@ -93,7 +94,8 @@ fn worked(_: &Protocol, state: &State) -> bool {
 }
 
 fn alone(protocol: &Protocol, state: &State) -> bool {
-    state.jobs().all(|(job, _, truth)| state.guests(job) < 2 || truth.expired || protocol.lost_tail(state))
+    let may_be_two = |truth: &Truth| truth.expired && protocol.max_attempts > 1 || protocol.lost_tail(state);
+    state.jobs().all(|(job, _, truth)| state.guests(job) < 2 || may_be_two(truth))
 }
 
 fn all_are(state: &State, standing: Standing) -> bool {

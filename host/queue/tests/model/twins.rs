@@ -60,7 +60,7 @@ impl Twin {
             Self::KeepsToken | Self::CountedTokens => &[FENCED],
             Self::TwoSteps => &[NEVER_GONE, ENDS],
             Self::WorkersClock => &[ALONE],
-            Self::NotWrittenAhead => &[STARTS],
+            Self::NotWrittenAhead => &[STARTS, ALONE],
             Self::CountsUnbegun | Self::BuriesUnbegun => &[BEGUN],
             Self::RepeatCounts => &[COUNTED_ONCE],
             Self::ShutdownCosts => &[NO_COST],
