@@ -173,8 +173,10 @@ impl Worker {
             match self.tick(slots, ended, &mut turns, &mut truce).await {
                 Ok(Next::Again) => trouble.over("the broker answers again"),
                 Ok(Next::Finished) => return Ok(()),
-                Ok(Next::Wait(at_most)) => {
-                    trouble.over("the broker answers again");
+                Ok(Next::Wait { at_most, asked }) => {
+                    if asked {
+                        trouble.over("the broker answers again");
+                    }
                     tokio::select! {
                         () = self.wait(at_most) => {}
                         () = shutdown.begun() => {}
@@ -224,7 +226,7 @@ impl Worker {
         if self.settings.burst && self.in_flight.is_empty() && self.nothing_left().await? {
             return Ok(Next::Finished);
         }
-        Ok(Next::Wait(self.agenda.until()))
+        Ok(Next::Wait { at_most: self.agenda.until(), asked: due || room > 0 })
     }
 
     /// Leases up to `room` jobs, from the queues whose turn it is.
@@ -339,7 +341,11 @@ impl Worker {
 /// What a round leads to.
 enum Next {
     Again,
-    Wait(Duration),
+    /// The broker was `asked` something in it, and answered.
+    Wait {
+        at_most: Duration,
+        asked: bool,
+    },
     Finished,
 }
 
