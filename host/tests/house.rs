@@ -106,6 +106,27 @@ fn a_forbidden_word_is_found_in_code_and_manifests_but_not_in_comments_or_parts_
     assert_eq!(named(text, &words), [(1, "redis"), (5, "redis")]);
 }
 
+// A test that was renamed or removed breaks no promise, but nobody would see that none tries to any more.
+#[test]
+fn every_test_that_the_page_of_promises_names_is_there() {
+    let page = fs::read_to_string(root().join("docs/promises.md")).unwrap();
+    let promises: Vec<_> = page.split("\n## ").skip(1).collect();
+    assert_eq!(promises.len(), 7);
+    for promise in promises {
+        let title = promise.lines().next().unwrap_or_default();
+        let rows: Vec<_> = promise.lines().filter(|line| line.starts_with("| `")).collect();
+        assert!(!rows.is_empty(), "nothing tries to break {title}");
+        for row in rows {
+            let cell = row.split('|').nth(1).unwrap_or_default();
+            let mut names = cell.split('`').skip(1).step_by(2);
+            let file = root().join(names.next().unwrap());
+            let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            let gone = names.find(|name| !text.contains(&format!("fn {name}(")));
+            assert_eq!(gone, None, "{} has no such test", file.display());
+        }
+    }
+}
+
 /// The lines of `text`, from 1, whose code names one of `words`.
 fn named<'a>(text: &str, words: &[&'a str]) -> Vec<(usize, &'a str)> {
     let mut found = Vec::new();
