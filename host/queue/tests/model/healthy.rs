@@ -1,5 +1,5 @@
 //! The protocol as it is keeps every promise, whatever goes wrong, as far as the faults reach. `AFRESH_FAULTS` multiplies
-//! them: with 2 the check takes minutes, in release.
+//! them, for a check that takes long, in release too.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
