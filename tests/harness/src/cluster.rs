@@ -1,6 +1,6 @@
 //! A Redis Cluster: three primaries, each with a replica that takes its place when it is heard no more.
 
-use crate::redis_server::{RedisServer, free_port};
+use crate::redis_server::RedisServer;
 use crate::{SOON, wait_until};
 
 /// The slots of each primary, the first and the last.
@@ -83,14 +83,14 @@ impl RedisCluster {
     }
 }
 
-/// A server that may become part of a cluster, and the port of its bus.
-fn node(timeout_millis: &str) -> (RedisServer, u16) {
-    let bus = free_port();
-    let port = bus.to_string();
-    let options = ["--cluster-enabled", "yes", "--cluster-port", &port, "--cluster-node-timeout", timeout_millis];
+/// A server that is to become part of a cluster, and the port of its bus.
+fn node(timeout_millis: &str) -> (RedisServer, String) {
     // Else a replica that has not heard from its primary for some seconds, on a busy machine, stands back for ever.
     let always = ["--cluster-replica-validity-factor", "0"];
-    (RedisServer::start_with(&[options.as_slice(), &always].concat()), bus)
+    let node = RedisServer::start_node(&[["--cluster-node-timeout", timeout_millis], always].concat());
+    let answer = node.command("CONFIG GET cluster-port");
+    let bus = answer.lines().last().expect("a node has a bus").to_owned();
+    (node, bus)
 }
 
 fn ok(node: &RedisServer, command: &str) {

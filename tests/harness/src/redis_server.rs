@@ -43,18 +43,28 @@ impl RedisServer {
     /// # Panics
     /// As for [`RedisServer::start`].
     pub fn start_with(options: &[&str]) -> Self {
-        Self::start_on_a_port(options.iter().map(|&option| option.to_owned()).collect(), None)
+        Self::start_on_a_port(|| options.iter().map(|&option| option.to_owned()).collect(), None)
     }
 
     /// A sentinel with these lines of configuration.
     pub(crate) fn start_sentinel(lines: &str) -> Self {
-        Self::start_on_a_port(vec!["--sentinel".to_owned()], Some(lines.to_owned()))
+        Self::start_on_a_port(|| vec!["--sentinel".to_owned()], Some(lines.to_owned()))
     }
 
-    fn start_on_a_port(options: Vec<String>, file: Option<String>) -> Self {
+    /// A server with these options that may become part of a cluster.
+    pub(crate) fn start_node(options: &[&str]) -> Self {
+        let all = || {
+            let bus = free_port().to_string();
+            let cluster = ["--cluster-enabled", "yes", "--cluster-port", &bus];
+            cluster.iter().chain(options).map(|&option| option.to_owned()).collect()
+        };
+        Self::start_on_a_port(all, None)
+    }
+
+    fn start_on_a_port(options: impl Fn() -> Vec<String>, file: Option<String>) -> Self {
         let folder = TempDir::with_prefix("afresh-redis-").expect("a temporary folder can be made");
         for _ in 0..PORTS_TRIED {
-            let port = free_port();
+            let (port, options) = (free_port(), options());
             if let Some(lines) = &file {
                 std::fs::write(folder.path().join(FILE), lines).expect("a configuration can be written");
             }
@@ -167,7 +177,7 @@ impl Drop for RedisServer {
     }
 }
 
-pub(crate) fn free_port() -> u16 {
+fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     listener.local_addr().expect("a listener has an address").port()
 }
