@@ -22,12 +22,12 @@ fn tls_works_with_an_authority_that_is_trusted_and_says_so_of_one_that_is_not() 
     let folder = tempfile::tempdir().unwrap();
     make_certificates(folder.path());
     let file = |name: &str| folder.path().join(name).display().to_string();
-    let (_server, port) = server(&file, &[]);
+    let (_server, port) = server(file, &[]);
     // Without tls-cluster a node names the ports that speak without TLS.
     let (bus, authority) = (free_port().to_string(), file("ca.crt"));
     let cluster = ["--cluster-enabled", "yes", "--cluster-port", &bus, "--tls-cluster", "yes"];
     let options = [cluster.as_slice(), &["--tls-ca-cert-file", &authority]].concat();
-    let (cluster, cluster_port) = server(&file, &options);
+    let (cluster, cluster_port) = server(file, &options);
     cluster.command("CLUSTER ADDSLOTSRANGE 0 16383");
     assert!(wait_until(SOON, || cluster.command("CLUSTER INFO").contains("cluster_state:ok")));
 
