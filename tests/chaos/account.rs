@@ -23,6 +23,9 @@ const AFTERMATH: Us = 10_000_000;
 /// How many lost attempts make a job dead, whatever its `max_attempts`: the worker's default.
 const MOST_LOST: usize = 3;
 
+/// Outcomes after which a job runs again, or not, for another reason than that its guest failed.
+const NO_FAILURE: [&str; 3] = ["succeeded", "interrupted", "lost"];
+
 /// What became of the jobs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Account {
@@ -168,15 +171,15 @@ impl Case<'_> {
         let lost = |past: &&Past| past.outcome == "lost" && past.number == attempt.number;
         let remembered = history.iter().find(|past| attempt.is(past)).or_else(|| history.iter().find(lost));
         let outcome = remembered.map(|past| past.outcome.as_str());
-        if outcome.is_some_and(|outcome| !matches!(outcome, "lost" | "interrupted") && attempt.came_to(outcome)) {
-            return match outcome {
-                Some("succeeded") => Err("it has succeeded twice in its record".into()),
-                _ => Ok(None),
-            };
+        if outcome.is_some_and(|outcome| !NO_FAILURE.contains(&outcome) && attempt.came_to(outcome)) {
+            return Ok(None);
         }
         let over = attempt.end.as_ref().map_or(attempt.began, |(at, _)| *at);
         if let Some(tail) = self.tail(attempt.began).or(self.tail(over)) {
             return Ok(Some(tail.kind));
+        }
+        if outcome == Some("succeeded") {
+            return Err("it has succeeded twice".into());
         }
         let (worker, number) = (&attempt.worker, attempt.number);
         let Some(past) = remembered else {

@@ -22,7 +22,9 @@ pub struct Site {
     pub proxy: Option<Proxy>,
     pub faults: Vec<Fault>,
     random: StdRng,
-    /// When the fault was over for workers, if that was before all was as it had been.
+    /// When the fault began, if there was something to wait for before.
+    began: Option<Us>,
+    /// When it was over for workers, if that was before all was as it had been.
     over: Option<Us>,
 }
 
@@ -35,7 +37,16 @@ impl Site {
         crate::guests::write(&setting.folder.join("tasks"))?;
         let store = Store::start(kind)?;
         let proxy = store.address().map(Proxy::start);
-        let mut site = Self { kind, store, fleet: Fleet::new(setting), proxy, faults: Vec::new(), random, over: None };
+        let mut site = Self {
+            kind,
+            store,
+            fleet: Fleet::new(setting),
+            proxy,
+            faults: Vec::new(),
+            random,
+            began: None,
+            over: None,
+        };
         site.keep_up()?;
         Ok(site)
     }
@@ -72,7 +83,7 @@ impl Site {
         let from = now();
         let life = self.inflict(kind)?;
         self.keep_up()?;
-        let until = self.over.take().unwrap_or_else(now);
+        let (from, until) = (self.began.take().unwrap_or(from), self.over.take().unwrap_or_else(now));
         let fault = Fault { kind, from, until, life, tail: kind.tail(self.kind) };
         self.faults.push(fault.clone());
         Ok(fault)
@@ -178,14 +189,12 @@ impl Site {
     fn fail_over(&mut self, kind: Kind, down: Duration) -> anyhow::Result<()> {
         let pair = self.store.servers()?;
         // After the last one it may still be fetching all there is.
-        anyhow::ensure!(
-            afresh_harness::wait_until(afresh_harness::SOON, || pair.in_step()),
-            "the replica does not follow"
-        );
+        let in_step = pair.in_step()?;
         if kind == Kind::FailoverPlanned {
             pair.hand_over()?;
         } else {
             pair.fail_over()?;
+            self.began = Some(in_step);
         }
         let address = pair.primary.address();
         self.fleet.proxies().chain(&self.proxy).for_each(|proxy| proxy.repoint(address));

@@ -12,6 +12,8 @@ use anyhow::{Context as _, ensure};
 use clap::ValueEnum;
 use tempfile::TempDir;
 
+use crate::ledger::{Us, now};
+
 /// Which store, and when it syncs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum StoreKind {
@@ -154,9 +156,25 @@ impl Pair {
         Ok(())
     }
 
-    /// Whether the replica has heard all there is to hear, a moment ago.
-    pub fn in_step(&self) -> bool {
-        tell(&self.replica, "INFO replication").is_ok_and(|info| info.contains("master_link_status:up"))
+    /// Waits until the replica has all that the primary had at an instant, and answers that.
+    ///
+    /// # Errors
+    /// If it never has.
+    pub fn in_step(&self) -> anyhow::Result<Us> {
+        let mut at = 0;
+        let in_step = wait_until(SOON, || {
+            at = now();
+            let had = tell(&self.primary, "INFO replication").and_then(|info| figure(&info, "master_repl_offset:"));
+            had.is_ok_and(|had| wait_until(Duration::from_secs(1), || self.has_heard(had)))
+        });
+        ensure!(in_step, "the replica does not follow its primary");
+        Ok(at)
+    }
+
+    fn has_heard(&self, offset: u64) -> bool {
+        tell(&self.replica, "INFO replication").is_ok_and(|info| {
+            info.contains("master_link_status:up") && figure(&info, "slave_repl_offset:").is_ok_and(|own| own >= offset)
+        })
     }
 
     /// Lets the replica take over, once it has everything; writes wait meanwhile.
@@ -199,8 +217,7 @@ impl Pair {
 
     fn follow(&self) -> anyhow::Result<()> {
         self.follow_at_once()?;
-        ensure!(wait_until(SOON, || self.in_step()), "the replica does not follow its primary");
-        Ok(())
+        self.in_step().map(drop)
     }
 }
 

@@ -153,11 +153,19 @@ fn an_effect_that_was_there_again_without_a_cause_is_found() {
         |_, record| record.history.truncate(1),
         "attempt 1 ran in vain on a, and its record does not know of it",
     );
-    found(
-        twice("x"),
-        |_, record| record.history[1].outcome = "succeeded".into(),
-        "it has succeeded twice in its record",
-    );
+    found(twice("x"), |_, record| record.history[1].outcome = "succeeded".into(), "it has succeeded twice");
+}
+
+#[test]
+fn what_a_store_has_forgotten_may_be_there_again() {
+    // The replica knew nothing of the first lease, and gave the same number to the same worker.
+    let mut entry = job("x");
+    entry.attempts.push(ran("a", 1, 101, 40));
+    let record = entry.record.as_mut().unwrap();
+    (record.history, record.reply) = (vec![past("a", 1, "succeeded", 41)], Some("reply 101".into()));
+    let at = |second| vec![fault(Kind::FailoverSudden, second, second + 2, None)];
+    assert_eq!(of(vec![entry.clone()], at(10)).unwrap().again, [(Kind::FailoverSudden, 1)].into());
+    assert!(of(vec![entry], at(20)).unwrap_err().contains("it has succeeded twice"));
 }
 
 #[test]
