@@ -222,7 +222,7 @@ impl Case<'_> {
         };
         // Rather the end of this worker than anything else, and rather what lasted for most of that time.
         let likely = |fault: &&Fault| {
-            let ended = fault.kind == Kind::WorkerKilled && fault.from >= began;
+            let ended = matches!(fault.kind, Kind::WorkerKilled | Kind::FleetKilled) && fault.from >= began;
             (ended, fault.until.min(lost) - fault.from.max(began))
         };
         let own = self.ledger.faults.iter().filter(hit).max_by_key(likely);
