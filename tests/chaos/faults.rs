@@ -63,8 +63,15 @@ pub enum Kind {
     AllSilent,
     /// A worker is started with a clock that is 30 s early or late.
     ClockSkewed,
-    /// Nobody's doing: this machine stood still.
+    /// Nobody's doing: this machine stood still, or the store did not answer for as long.
     Stall,
+}
+
+impl Fault {
+    /// Whether it is reason enough that all stood still at that time.
+    pub fn hides(&self, stall: &Self) -> bool {
+        self.life.is_none() && self.from <= stall.until && stall.from <= self.until
+    }
 }
 
 impl Kind {
@@ -142,7 +149,7 @@ impl fmt::Display for Kind {
             Self::LinkSilent => "worker cut off longer than a lease",
             Self::AllSilent => "all workers cut off",
             Self::ClockSkewed => "worker's clock off by 30 s",
-            Self::Stall => "(this machine stood still)",
+            Self::Stall => "(the machine or its disk stood still)",
         })
     }
 }

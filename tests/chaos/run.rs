@@ -62,15 +62,16 @@ pub fn run(plan: &Plan) -> anyhow::Result<Report> {
         folder: plan.folder.clone(),
         workers: 3,
         slots: 8,
-        lease: "2s",
+        lease: "3s",
         queues: format!("{}=3,{}=2,{}", QUEUES[0], QUEUES[1], QUEUES[2]),
         faketime: plan.faketime.clone(),
         effects: true,
     };
     let mut site = Site::start(plan.store, setting, StdRng::seed_from_u64(plan.seed))?;
-    let watch = Watch::start();
+
     let url = site.store.url(site.proxy.as_ref().map(afresh_harness::Proxy::address));
     let broker = runtime.block_on(load::open(&url))?;
+    let watch = Watch::start(runtime.handle(), broker.clone());
     let producer = plan.folder.join("producer.jsonl");
 
     let began = Instant::now();
@@ -91,7 +92,9 @@ pub fn run(plan: &Plan) -> anyhow::Result<Report> {
     let mut ledger = Ledger::read(&producer, &site.fleet.effects())?;
     ledger.lives = site.fleet.names();
     ledger.faults = std::mem::take(&mut site.faults);
-    ledger.faults.extend(watch.stop());
+    let stalls = watch.stop().into_iter().filter(|stall| !ledger.faults.iter().any(|fault| fault.hides(stall)));
+    let stalls: Vec<_> = stalls.collect();
+    ledger.faults.extend(stalls);
     ledger.faults.sort_by_key(|fault| fault.from);
     std::fs::write(plan.folder.join("faults.json"), serde_json::to_string_pretty(&ledger.faults)?)?;
     ledger.jobs = runtime.block_on(read_records(&broker, ledger.jobs))?;

@@ -115,7 +115,7 @@ impl Site {
             }
             Kind::WorkerStopped => {
                 self.fleet.workers[place].signal(Signal::STOP);
-                sleep(self.span(2_500..6_000));
+                sleep(self.span(3_500..7_000));
                 self.fleet.workers[place].signal(Signal::CONT);
                 // It may have held the file's lock, and then nobody else got on either.
                 return Ok(life.filter(|_| matches!(self.store, Store::Server(_))));
@@ -150,7 +150,7 @@ impl Site {
         let (behaviour, span) = match kind {
             Kind::LinkSlow => (Behaviour::Delay(self.span(50..400)), self.span(2_000..4_000)),
             Kind::LinkTorn => (Behaviour::Truncate, self.span(200..1_500)),
-            Kind::LinkSilent => (Behaviour::Silent, self.span(2_500..8_000)),
+            Kind::LinkSilent => (Behaviour::Silent, self.span(3_500..8_000)),
             _ => (Behaviour::Pass, Duration::ZERO),
         };
         let Some(proxy) = &self.fleet.workers[place].proxy else { return };
