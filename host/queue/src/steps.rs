@@ -27,13 +27,14 @@ pub enum On {
 }
 
 /// Every step, in the order of a job's life.
-pub const ALL: [Step; 17] = [
+pub const ALL: [Step; 18] = [
     each("enqueued", "the broker has accepted the job; the producer has not been told"),
     each("promoted", "what was due has been made available; nothing was leased"),
     redis("cron-due", "a periodic job's time has come; its job has not been made"),
     redis("letter-taken", "a job was taken from the outbox; it is not in its queue"),
     redis("letter-brought", "a job from the outbox is in its queue; the outbox has not been told"),
     each("leased", "the broker has given leases; no slot has heard of them"),
+    each("told", "the broker knows that a last attempt begins; its slot does not"),
     each("begun", "a slot has taken an attempt; the guest has not run"),
     each("run", "the guest has run; nobody but its slot knows"),
     each("decided", "what becomes of attempts is decided; it has not been sent"),

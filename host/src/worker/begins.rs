@@ -85,6 +85,7 @@ impl Begins {
         let beats: Vec<_> = waiting.iter().map(|ask| Beat { lease: ask.lease.clone(), begun: true }).collect();
         let asked = Moment::now();
         let extended = self.broker.extend(&beats, self.lease).await?;
+        steps::reached("told");
         for (ask, extended) in waiting.drain(..).zip(extended) {
             if extended != Extended::Lost {
                 ask.until.extend(asked, self.lease);

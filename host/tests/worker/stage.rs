@@ -93,8 +93,20 @@ impl Stage {
         self.effects.iter().flat_map(|effects| effects.outcomes(job)).collect()
     }
 
+    /// How often a guest of this job was about to run, on all workers.
+    pub(crate) fn started(&self, job: &JobId) -> usize {
+        self.effects.iter().map(|effects| effects.starts(job)).sum()
+    }
+
     /// A last worker, to which nothing happens, does what is left of these jobs; then every job is accounted for.
     pub(crate) fn ends_well(mut self, queues: &str, count: usize) -> Vec<JobView> {
+        let jobs = self.end(queues, count);
+        jobs.iter().for_each(|job| self.account(job));
+        jobs
+    }
+
+    /// A last worker, to which nothing happens, does what is left of these jobs.
+    pub(crate) fn end(&mut self, queues: &str, count: usize) -> Vec<JobView> {
         let mut last = self.worker().queues(queues).start();
         // There may be nothing left for it to do, and a signal must find it listening.
         last.says("worker started");
@@ -104,17 +116,15 @@ impl Stage {
         assert_eq!(last.ends(), 0);
         let jobs = self.site.jobs();
         assert_eq!(jobs.len(), count, "a job is missing, or there twice: {jobs:#?}");
-        jobs.iter().for_each(|job| self.account(job));
         jobs
     }
 
     /// Ended well, run at least once, and again only where an attempt was lost with a worker that died or was
     /// interrupted by its shutdown; and the latter cost no attempt.
-    fn account(&self, job: &JobView) {
+    pub(crate) fn account(&self, job: &JobView) {
         let of = |kind: OutcomeKind| job.attempts.iter().filter(move |attempt| attempt.outcome == kind);
         let (lost, interrupted) = (of(OutcomeKind::Lost).count(), of(OutcomeKind::Interrupted).count());
-        let started: usize = self.effects.iter().map(|effects| effects.starts(&job.id)).sum();
-        let ran = self.ran(&job.id);
+        let (started, ran) = (self.started(&job.id), self.ran(&job.id));
         assert_eq!(job.state, State::Succeeded, "{job:#?}");
         assert!(ran.iter().any(|outcome| outcome == "succeeded"), "no worker tells of {}: {ran:?}", job.id);
         assert!(started <= 1 + lost + interrupted, "it ran {started} times, and nobody knows why: {job:#?}");

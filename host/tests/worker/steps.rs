@@ -46,7 +46,7 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    each: enqueued promoted leased begun run decided settled extended reaped drained interrupted wound_down;
+    each: enqueued promoted leased told begun run decided settled extended reaped drained interrupted wound_down;
     redis: cron_due letter_taken letter_brought settled_half;
     sqlite: uncommitted;
 }
@@ -90,6 +90,19 @@ fn leased(mut stage: Stage) {
     stage.two_die(|worker| worker);
     assert_eq!(ends(&stage), 0, "no slot has heard of them");
     stage.ends_well("default", 5);
+}
+
+/// Nobody can know that the guest has not run, and it must not run once more than it may.
+fn told(mut stage: Stage) {
+    for _ in 0..2 {
+        stage.site.enqueue(NewJob::new("echo", "").options(hasty(1)));
+        let worker = stage.armed().start();
+        stage.dies(worker);
+    }
+    for job in stage.end("default", 2) {
+        assert_eq!((job.state, job.attempts_started, outcomes(&job)), (State::Dead, 1, vec!["lost"]));
+        assert_eq!(stage.started(&job.id), 0);
+    }
 }
 
 fn begun(mut stage: Stage) {
