@@ -103,17 +103,19 @@ async fn calls_that_go_on_through_a_restart_lose_and_double_nothing() {
         }
     };
     let working = async {
-        let mut done = Vec::new();
+        let (mut done, mut restarts) = (Vec::new(), 0);
         while done.len() < 300 {
             let leases = persist(async || worker.lease(&request("default", 16)).await).await;
             for lease in leases {
                 persist(async || worker.settle(&[complete(&lease)]).await).await;
                 done.push(lease.job.payload);
             }
-            if done.len() == 100 {
+            if done.len() / 100 > restarts {
+                restarts += 1;
                 server.restart();
             }
         }
+        assert_eq!(restarts, 3);
         done
     };
     let ((), mut done) = tokio::join!(producing, working);
