@@ -150,7 +150,7 @@ fn persistence(info: &str, settings: Option<&Settings>) -> Finding {
             Some(_) => Finding::ok(
                 about,
                 "append-only file, synced every second: if its machine crashes, about the last second of acknowledged \
-                 writes may be lost",
+                 writes may be lost, and where its disk is slow the last two, also if it crashes alone",
             ),
             None => Finding::warning(
                 about,
