@@ -5,8 +5,9 @@
 //! * It was started at most `max_attempts` times, apart from attempts that a shutdown interrupted: these cost it none.
 //! * What settled it ran: the attempt that the record names is in that worker's file, with that outcome and that reply, and
 //!   nothing ran under a later lease than its own. So no stale lease has settled anything.
-//! * What ran in vain has a reason: its attempt is in the record as lost or interrupted, and something was done to its worker,
-//!   its network or its store at that time.
+//! * What ran in vain has a reason: its attempt is in the record as lost, and something was done to its worker, its network or
+//!   its store at that time; or as interrupted, and its worker had been asked to end. That alone loses nothing.
+//! * Whatever else its attempts came to, its task has it so, and their workers' files have it too.
 //! * Where a store may have lost its newest writes, what is known only from them may be lost: of that instant, and no other.
 
 use std::collections::BTreeMap;
@@ -23,8 +24,8 @@ const AFTERMATH: Us = 10_000_000;
 /// How many lost attempts make a job dead, whatever its `max_attempts`: the worker's default.
 const MOST_LOST: usize = 3;
 
-/// Outcomes after which a job runs again, or not, for another reason than that its guest failed.
-const NO_FAILURE: [&str; 3] = ["succeeded", "interrupted", "lost"];
+/// Outcomes that are not the guest's doing.
+const CUT_SHORT: [&str; 2] = ["interrupted", "lost"];
 
 /// What became of the jobs.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -108,13 +109,13 @@ impl Case<'_> {
         self.interrupted_for_free(&record.history)?;
         let newest = record.history.first().ok_or("no attempt stands in its record")?;
         match (record.state, newest.outcome.as_str()) {
-            (State::Succeeded, "succeeded") => account.succeeded += 1,
+            (State::Succeeded, "succeeded") if asked.task.fate(newest.number) == "succeeded" => account.succeeded += 1,
             (State::Dead, "lost") => {
                 self.died_lost(&record.history)?;
                 account.dead_lost += 1;
                 account.dead_unseen += u64::from(attempts.is_empty());
             }
-            (State::Dead, outcome) if outcome == asked.task.fate() && outcome != "succeeded" => {
+            (State::Dead, outcome) if outcome == asked.task.fate(newest.number) && outcome != "succeeded" => {
                 if outcome != "rejected" && record.starts < asked.max_attempts {
                     return Err("it is dead, and had attempts left".into());
                 }
@@ -126,6 +127,7 @@ impl Case<'_> {
             (state, _) => return Err(format!("it has not ended: it is {state}")),
         }
         let settled = if newest.outcome == "lost" { None } else { Some(self.settled_by(newest)?) };
+        self.true_to_the_task(&record.history)?;
         for attempt in attempts.iter().filter(|attempt| settled.is_none_or(|settled| *attempt != settled)) {
             if let Some(cause) = self.ran_in_vain(attempt, &record.history)? {
                 *account.again.entry(cause).or_default() += 1;
@@ -143,6 +145,28 @@ impl Case<'_> {
                 Err(format!("attempt {} was interrupted by a shutdown, and cost the job an attempt", past.number))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Checks that every attempt which came to its end did so as its task has it, on the record and in its worker's file.
+    fn true_to_the_task(&self, history: &[Past]) -> Result<(), String> {
+        let Entry { asked, attempts, .. } = self.entry;
+        let ran = attempts.iter().filter_map(|attempt| Some((attempt.number, attempt.end.as_ref()?.1.as_str())));
+        let remembered = history.iter().map(|past| (past.number, past.outcome.as_str()));
+        let is_strange =
+            |(number, outcome): &(u32, &str)| !CUT_SHORT.contains(outcome) && *outcome != asked.task.fate(*number);
+        if let Some((number, outcome)) = ran.chain(remembered).find(is_strange) {
+            return Err(format!("attempt {number} {outcome}: its task does not do that"));
+        }
+        let is_made_up = |past: &&Past| {
+            let has_seen = |attempt: &Attempt| attempt.is(past) && attempt.came_to(&past.outcome);
+            !CUT_SHORT.contains(&past.outcome.as_str()) && !attempts.iter().any(has_seen)
+        };
+        match history.iter().find(is_made_up) {
+            Some(Past { number, worker, outcome, .. }) => {
+                Err(format!("its record says that attempt {number} on {worker} {outcome}, and that worker does not"))
+            }
+            None => Ok(()),
         }
     }
 
@@ -171,7 +195,9 @@ impl Case<'_> {
         let lost = |past: &&Past| past.outcome == "lost" && past.number == attempt.number;
         let remembered = history.iter().find(|past| attempt.is(past)).or_else(|| history.iter().find(lost));
         let outcome = remembered.map(|past| past.outcome.as_str());
-        if outcome.is_some_and(|outcome| !NO_FAILURE.contains(&outcome) && attempt.came_to(outcome)) {
+        let failed =
+            |outcome: &str| outcome != "succeeded" && !CUT_SHORT.contains(&outcome) && attempt.came_to(outcome);
+        if outcome.is_some_and(failed) {
             return Ok(None);
         }
         let over = attempt.end.as_ref().map_or(attempt.began, |(at, _)| *at);
@@ -185,9 +211,11 @@ impl Case<'_> {
         let Some(past) = remembered else {
             return Err(format!("attempt {number} ran in vain on {worker}, and its record does not know of it"));
         };
-        self.cause(worker, attempt.began, past.finished)
-            .map(Some)
-            .ok_or_else(|| format!("attempt {number} ran in vain on {worker}, and nothing had happened to that"))
+        // By its worker's clock the broker's time may be early, by as much as the lease's answer was late.
+        self.cause(&past.outcome, worker, attempt.began, past.finished.max(over)).map(Some).ok_or_else(|| {
+            let outcome = &past.outcome;
+            format!("attempt {number} ran in vain on {worker}, as {outcome}, and nothing had happened to that")
+        })
     }
 
     /// Checks that a job may be dead of lost attempts.
@@ -201,7 +229,7 @@ impl Case<'_> {
             let since = self.entry.acknowledged.unwrap_or(past.finished - AFTERMATH);
             let runs = self.entry.attempts.iter().filter(|attempt| attempt.number == past.number);
             let mut workers = runs.map(|attempt| &attempt.worker).chain([&past.worker]);
-            if !workers.any(|worker| self.cause(worker, since, past.finished).is_some()) {
+            if !workers.any(|worker| self.cause("lost", worker, since, past.finished).is_some()) {
                 return Err(format!(
                     "attempt {} was lost on {}, and nothing had happened to that",
                     past.number, past.worker
@@ -211,19 +239,19 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// What may have kept this worker from settling what it began at one instant, and was lost by the other.
-    fn cause(&self, worker: &str, began: Us, lost: Us) -> Option<Kind> {
+    /// By what an attempt that began on this worker at one instant may have come to this outcome by the other.
+    fn cause(&self, outcome: &str, worker: &str, began: Us, over: Us) -> Option<Kind> {
         let life = self.ledger.lives.get(worker);
         let hit = |fault: &&Fault| {
-            fault.kind.costs_leases()
+            fault.kind.is_why(outcome)
                 && (fault.life.is_none() || fault.life.as_ref() == life)
-                && fault.from <= lost
+                && fault.from <= over
                 && began <= fault.until + AFTERMATH
         };
         // Rather the end of this worker than anything else, and rather what lasted for most of that time.
         let likely = |fault: &&Fault| {
             let ended = matches!(fault.kind, Kind::WorkerKilled | Kind::FleetKilled) && fault.from >= began;
-            (ended, fault.until.min(lost) - fault.from.max(began))
+            (ended, fault.until.min(over) - fault.from.max(began))
         };
         let own = self.ledger.faults.iter().filter(hit).max_by_key(likely);
         own.map(|fault| fault.kind)

@@ -120,9 +120,14 @@ impl Kind {
         }
     }
 
-    /// Whether it can keep a lease from being extended, or its holder from settling.
-    pub fn costs_leases(self) -> bool {
-        !matches!(self, Self::ScriptsForgotten | Self::MemoryFull | Self::ClockSkewed)
+    /// Whether an attempt can have come to this by it: `lost` by what keeps a lease from being extended, or its holder from
+    /// settling; `interrupted` by a shutdown and by nothing else, which in turn loses nothing.
+    pub fn is_why(self, outcome: &str) -> bool {
+        match self {
+            Self::ScriptsForgotten | Self::MemoryFull | Self::ClockSkewed => false,
+            Self::WorkerTerminated | Self::FleetRestarted => outcome == "interrupted",
+            _ => outcome == "lost",
+        }
     }
 }
 

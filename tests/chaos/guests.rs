@@ -42,9 +42,10 @@ impl Task {
         }
     }
 
-    /// What its last attempt comes to where nothing disturbs it.
-    pub fn fate(self) -> &'static str {
+    /// What its attempt of this number comes to where nothing disturbs it.
+    pub fn fate(self, attempt: u32) -> &'static str {
         match self {
+            Self::Flaky if attempt == 1 => "failed",
             Self::Quick | Self::Flaky | Self::Slow | Self::Sleeper => "succeeded",
             Self::Rejected => "rejected",
             Self::Trapped => "trapped",

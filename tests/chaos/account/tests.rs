@@ -126,6 +126,70 @@ fn a_job_that_ran_too_often_is_found() {
 }
 
 #[test]
+fn a_shutdown_that_costs_an_attempt_is_found() {
+    let hit = |kind| vec![fault(kind, 10, 11, Some(0))];
+    let ran_twice = |outcome: &str| {
+        let mut entry = twice("x");
+        entry.attempts[0].end = Some((11 * S, outcome.into()));
+        entry.record.as_mut().unwrap().history[1].outcome = outcome.into();
+        (entry.attempts[1].number, entry.record.as_mut().unwrap().history[0].number) = match outcome {
+            "interrupted" => (1, 1),
+            _ => (2, 2),
+        };
+        entry
+    };
+    let mut dead = twice("x");
+    dead.asked.max_attempts = 1;
+    dead.attempts.pop();
+    let record = dead.record.as_mut().unwrap();
+    record.history.remove(0);
+    (record.state, record.starts, record.reply) = (State::Dead, 1, None);
+    for kind in [Kind::WorkerTerminated, Kind::FleetRestarted] {
+        let error = of(vec![ran_twice("lost")], hit(kind)).unwrap_err();
+        assert!(error.contains("attempt 1 ran in vain on a, as lost"), "{error}");
+        let error = of(vec![dead.clone()], hit(kind)).unwrap_err();
+        assert!(error.contains("attempt 1 was lost on a"), "{error}");
+        assert_eq!(of(vec![ran_twice("interrupted")], hit(kind)).unwrap().again, [(kind, 1)].into());
+    }
+    assert_eq!(of(vec![dead], hit(Kind::WorkerKilled)).unwrap().dead_lost, 1);
+    let error = of(vec![ran_twice("interrupted")], hit(Kind::WorkerKilled)).unwrap_err();
+    assert!(error.contains("attempt 1 ran in vain on a, as interrupted"), "{error}");
+}
+
+#[test]
+fn an_attempt_in_the_middle_that_its_task_does_not_do_is_found() {
+    let fail = |entry: &mut Entry, record: &mut Record| {
+        (entry.attempts[0].end, entry.attempts[0].reply) = (Some((11 * S, "failed".into())), String::new());
+        record.history[1].outcome = "failed".into();
+    };
+    found(twice("x"), fail, "attempt 1 failed: its task does not do that");
+    let flaky = |change: fn(&mut Entry, &mut Record)| {
+        move |entry: &mut Entry, record: &mut Record| {
+            entry.asked.task = Task::Flaky;
+            fail(entry, record);
+            change(entry, record);
+        }
+    };
+    let mut entry = twice("x");
+    let mut record = entry.record.take().unwrap();
+    flaky(|_, _| ())(&mut entry, &mut record);
+    entry.record = Some(record);
+    assert_eq!(of(vec![entry], vec![]).unwrap().succeeded, 1);
+    let forget: fn(&mut Entry, &mut Record) = |entry, _| entry.attempts[0].end = None;
+    found(twice("x"), flaky(forget), "its record says that attempt 1 on a failed, and that worker does not");
+    let again: fn(&mut Entry, &mut Record) = |entry, record| {
+        (entry.attempts[0].end, record.history[1].outcome) = (Some((11 * S, "lost".into())), "lost".into());
+        entry.attempts[1].end = Some((41 * S, "trapped".into()));
+    };
+    found(twice("x"), flaky(again), "it was settled by an attempt that nobody ran");
+    let other: fn(&mut Entry, &mut Record) = |entry, record| {
+        record.history[1].outcome = "lost".into();
+        entry.attempts[0].end = Some((11 * S, "trapped".into()));
+    };
+    found(twice("x"), flaky(other), "attempt 1 trapped: its task does not do that");
+}
+
+#[test]
 fn what_a_stale_lease_has_settled_is_found() {
     // The first lease was lost, and the second given; and yet the first one's attempt stands in the record.
     found(
@@ -144,7 +208,7 @@ fn what_a_stale_lease_has_settled_is_found() {
 #[test]
 fn an_effect_that_was_there_again_without_a_cause_is_found() {
     let why = |faults| of(vec![twice("x")], faults).unwrap_err();
-    assert!(why(vec![]).contains("attempt 1 ran in vain on a, and nothing had happened to that"));
+    assert!(why(vec![]).contains("attempt 1 ran in vain on a, as lost, and nothing had happened to that"));
     assert!(why(vec![fault(Kind::WorkerKilled, 10, 11, Some(1))]).contains("nothing had happened"), "to another");
     assert!(why(vec![fault(Kind::WorkerStopped, 60, 65, Some(0))]).contains("nothing had happened"), "too late");
     assert!(why(vec![fault(Kind::ScriptsForgotten, 10, 11, None)]).contains("nothing had happened"), "no cause");
