@@ -120,6 +120,11 @@ impl Kind {
         }
     }
 
+    /// Whether it is somebody's doing, at a time: a clock is bent from the start, and a stall comes by itself.
+    pub fn is_done(self) -> bool {
+        !matches!(self, Self::Stall | Self::ClockSkewed)
+    }
+
     /// Whether an attempt can have come to this by it: `lost` by what keeps a lease from being extended, or its holder from
     /// settling; `interrupted` by a shutdown and by nothing else, which in turn loses nothing.
     pub fn is_why(self, outcome: &str) -> bool {

@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::{Parser, ValueEnum as _};
 
 use run::{Plan, Report};
@@ -46,10 +46,10 @@ const MOST_JOBS: (u64, u64) = (500_000, 50_000);
 #[derive(Parser)]
 struct Args {
     /// Minutes under fire, of all stores together
-    #[arg(long, default_value_t = 25.0)]
+    #[arg(long, default_value = "25", value_parser = minutes)]
     minutes: f64,
-    /// End when so many jobs were handed over
-    #[arg(long)]
+    /// End when so many jobs were handed over, of all stores together
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     jobs: Option<u64>,
     /// What the load and the faults are drawn from; random if it is not given
     #[arg(long)]
@@ -81,6 +81,11 @@ impl Stores {
     }
 }
 
+fn minutes(word: &str) -> Result<f64, String> {
+    let minutes: f64 = word.parse().map_err(|_| "it is no number")?;
+    if minutes > 0.0 && minutes.is_finite() { Ok(minutes) } else { Err("it is to be more than nothing".into()) }
+}
+
 fn main() -> ExitCode {
     match start(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -109,17 +114,21 @@ fn start(args: &Args) -> anyhow::Result<()> {
 fn under_fire(args: &Args, seed: u64) -> anyhow::Result<()> {
     let (minutes, most) = if args.check { (3.0, MOST_JOBS.1) } else { (args.minutes, MOST_JOBS.0) };
     let Stores(stores) = &args.store;
-    let all = args.jobs.unwrap_or(u64::MAX);
+    let share = args.jobs.map_or(u64::MAX, |all| all.div_ceil(stores.len() as u64));
     let end = Instant::now() + Duration::from_secs_f64(minutes * 60.0);
     let turn = Duration::from_secs_f64((minutes * 60.0 / stores.len() as f64).min(TURN));
     let mut reports: Vec<Report> = Vec::new();
     for (number, store) in (0..).zip(stores.iter().cycle()) {
-        let jobs: u64 = reports.iter().map(|report| report.account.jobs).sum();
+        let done =
+            |store| reports.iter().filter(|report| report.store == store).map(|report| report.account.jobs).sum();
         let every_one = reports.len() >= stores.len();
-        if (every_one && Instant::now() + turn / 2 > end) || jobs >= all {
+        if every_one && (Instant::now() + turn / 2 > end || stores.iter().all(|store| done(*store) >= share)) {
             break;
         }
-        let jobs = most.min(all - jobs);
+        let jobs = most.min(share.saturating_sub(done(*store)));
+        if jobs == 0 {
+            continue;
+        }
         let seed = seed.wrapping_add(number * 1_000);
         println!("\n## {store}, seed {seed}, {:.0} s\n", turn.as_secs_f64());
         let report = in_folder(|folder| {
@@ -130,6 +139,8 @@ fn under_fire(args: &Args, seed: u64) -> anyhow::Result<()> {
         println!("\n{}", report::page(std::slice::from_ref(&report)));
         reports.push(report);
     }
+    let missed = stores.iter().find(|store| !reports.iter().any(|report| report.store == **store));
+    ensure!(missed.is_none(), "nothing was done to {missed:?}");
     println!("\n# Altogether\n\nseed {seed}\n\n{}", report::page(&reports));
     Ok(())
 }

@@ -32,11 +32,10 @@ fn faults(page: &mut String, reports: &[Report]) {
     let _ =
         writeln!(page, "| fault | times | seconds in all | longest until a job was settled |\n|---|---:|---:|---:|");
     for (kind, (times, lasted, recovery)) in &kinds {
-        let none = matches!(kind, Kind::Stall | Kind::ClockSkewed);
-        let recovery = if none { String::new() } else { format!("{:.2} s", seconds(*recovery)) };
+        let recovery = if kind.is_done() { format!("{:.2} s", seconds(*recovery)) } else { String::new() };
         let _ = writeln!(page, "| {kind} | {times} | {:.0} | {recovery} |", seconds(*lasted));
     }
-    let done = kinds.iter().filter(|(kind, _)| !matches!(kind, Kind::Stall | Kind::ClockSkewed));
+    let done = kinds.iter().filter(|(kind, _)| kind.is_done());
     let done: u64 = done.map(|(_, (times, ..))| times).sum();
     let longest = reports.iter().flat_map(|report| &report.recoveries).max_by_key(|(_, span)| span);
     if let Some((kind, span)) = longest {

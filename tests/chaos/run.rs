@@ -23,6 +23,12 @@ use crate::watch::Watch;
 /// Readers of the broker's records at the same time.
 const READERS: usize = 64;
 
+/// A run that comes to less than this many jobs a second has shown nothing.
+const FEWEST_JOBS: f64 = 10.0;
+
+/// As does one with less than a fault in so long: none of them takes longer.
+const RAREST_FAULT: Duration = Duration::from_secs(30);
+
 /// How long the broker may take to end one more job, when there are no faults any more.
 const STUCK: Duration = Duration::from_secs(90);
 
@@ -54,7 +60,8 @@ pub struct Report {
 /// Runs it.
 ///
 /// # Errors
-/// If a job cannot be accounted for, jobs are stuck, a worker ends by itself, or a part does not start.
+/// If a job cannot be accounted for, jobs are stuck, a worker ends by itself, a part does not start, or too little was done to
+/// show anything.
 pub fn run(plan: &Plan) -> anyhow::Result<Report> {
     let runtime = Runtime::new()?;
     let setting = Setting {
@@ -83,7 +90,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<Report> {
         let (at, span) = (began.elapsed().as_secs_f64(), (until - from) as f64 / 1e6);
         eprintln!("{at:>7.1} s  {kind}{hit}, for {span:.1} s; {} jobs so far", load.sent());
     }
-    let repeats = load.repeats();
+    let (repeats, fire) = (load.repeats(), began.elapsed());
     runtime.block_on(load.stop())?;
     let stuck = drain(&mut site, &runtime, &*broker)?;
     let took = began.elapsed();
@@ -103,7 +110,19 @@ pub fn run(plan: &Plan) -> anyhow::Result<Report> {
     ensure!(stuck == 0, "{stuck} jobs are stuck that nobody handed over");
     let settled = ledger.jobs.iter().filter_map(|entry| entry.record.as_ref()?.finished).collect();
     let recoveries = recoveries(&ledger.faults, settled);
+    enough(&account, &ledger.faults, plan.jobs, fire)?;
     Ok(Report { store: plan.store, account, faults: ledger.faults, recoveries, repeats, took })
+}
+
+/// Checks that a run of so many jobs at most, under fire for so long, has shown something.
+fn enough(account: &Account, faults: &[Fault], most: u64, fire: Duration) -> anyhow::Result<()> {
+    let jobs = (most / 2).min((FEWEST_JOBS * fire.as_secs_f64()) as u64).max(1);
+    ensure!(account.jobs >= jobs, "there were only {} jobs, and at least {jobs} are needed", account.jobs);
+    ensure!(account.succeeded >= jobs / 2, "only {} of {} jobs succeeded", account.succeeded, account.jobs);
+    let done = faults.iter().filter(|fault| fault.kind.is_done()).count() as u64;
+    let least = fire.as_secs() / RAREST_FAULT.as_secs() + 1;
+    ensure!(done >= least, "there were only {done} faults, and at least {least} are needed");
+    Ok(())
 }
 
 /// Waits until nothing is left to do, or no job ends any more; answers how many are left. What is wrong with those the
@@ -181,4 +200,24 @@ pub fn faketime() -> anyhow::Result<PathBuf> {
     let found =
         places.iter().map(|place| Path::new(place).join("faketime/libfaketime.so.1")).find(|path| path.is_file());
     found.context("workers with a wrong clock need libfaketime, and there is none: apt-get install libfaketime")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_has_done_next_to_nothing_is_none() {
+        let of = |jobs, succeeded, faults| {
+            let fault = Fault { kind: Kind::WorkerKilled, from: 0, until: 0, life: None, tail: 0 };
+            let account = Account { jobs, succeeded, ..Account::default() };
+            let nobody = [Kind::Stall, Kind::ClockSkewed].map(|kind| Fault { kind, ..fault.clone() });
+            let faults = [vec![fault; faults], nobody.to_vec()].concat();
+            enough(&account, &faults, 50_000, Duration::from_secs(60)).map_err(|error| error.to_string())
+        };
+        assert_eq!(of(600, 590, 3), Ok(()));
+        assert_eq!(of(599, 590, 3).unwrap_err(), "there were only 599 jobs, and at least 600 are needed");
+        assert_eq!(of(600, 299, 3).unwrap_err(), "only 299 of 600 jobs succeeded");
+        assert_eq!(of(600, 590, 2).unwrap_err(), "there were only 2 faults, and at least 3 are needed");
+    }
 }

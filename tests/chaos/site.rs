@@ -26,6 +26,8 @@ pub struct Site {
     began: Option<Us>,
     /// When it was over for workers, if that was before all was as it had been.
     over: Option<Us>,
+    /// What it came to, where it could not be done.
+    instead: Option<Kind>,
 }
 
 impl Site {
@@ -46,6 +48,7 @@ impl Site {
             random,
             began: None,
             over: None,
+            instead: None,
         };
         site.keep_up()?;
         Ok(site)
@@ -83,6 +86,7 @@ impl Site {
         let from = now();
         let life = self.inflict(kind)?;
         self.keep_up()?;
+        let kind = self.instead.take().unwrap_or(kind);
         let (from, until) = (self.began.take().unwrap_or(from), self.over.take().unwrap_or_else(now));
         let fault = Fault { kind, from, until, life, tail: kind.tail(self.kind) };
         self.faults.push(fault.clone());
@@ -191,7 +195,10 @@ impl Site {
         // After the last one it may still be fetching all there is.
         let in_step = pair.in_step()?;
         if kind == Kind::FailoverPlanned {
-            pair.hand_over()?;
+            if !pair.hand_over()? {
+                self.instead = Some(Kind::StorePaused);
+                return Ok(());
+            }
         } else {
             pair.fail_over()?;
             self.began = Some(in_step);
@@ -223,7 +230,7 @@ pub fn recoveries(faults: &[Fault], mut settled: Vec<Us>) -> Vec<(Kind, Us)> {
         let next = settled[settled.partition_point(|at| *at < fault.until)..].first()?;
         Some((fault.kind, next - fault.until))
     };
-    let done = faults.iter().filter(|fault| !matches!(fault.kind, Kind::Stall | Kind::ClockSkewed));
+    let done = faults.iter().filter(|fault| fault.kind.is_done());
     let mut all: Vec<_> = done.filter_map(after).collect();
     all.sort_by_key(|(kind, span)| (*kind, std::cmp::Reverse(*span)));
     all.dedup_by_key(|(kind, _)| *kind);

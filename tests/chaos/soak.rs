@@ -24,6 +24,9 @@ const WARM_UP: f64 = 0.1;
 /// Between two samples.
 const EVERY: Duration = Duration::from_secs(1);
 
+/// With less than so many samples nothing can be said of thirds.
+const FEWEST_SAMPLES: usize = 10;
+
 /// Results and dead jobs are kept for so long, so that what is removed keeps step with what comes.
 const KEPT: Duration = Duration::from_secs(5);
 
@@ -72,6 +75,8 @@ pub fn run(program: PathBuf, folder: PathBuf, seed: u64, span: Duration) -> anyh
     ensure!(stuck == 0, "{stuck} jobs are stuck");
 
     println!("{jobs} jobs in {:.0} s, {:.0} a second\n", span.as_secs_f64(), jobs as f64 / span.as_secs_f64());
+    ensure!(jobs > 0, "no job was handed over");
+    ensure!(samples.len() >= FEWEST_SAMPLES, "{} samples say nothing: let it run longer", samples.len());
     let flat = compare(&samples);
     let left = left(&mut site)?;
     println!("\nKeys that are left: {}", left.iter().cloned().collect::<Vec<_>>().join(", "));

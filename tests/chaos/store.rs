@@ -177,8 +177,8 @@ impl Pair {
         })
     }
 
-    /// Lets the replica take over, once it has everything; writes wait meanwhile.
-    pub fn hand_over(&mut self) -> anyhow::Result<()> {
+    /// Lets the replica take over, once it has everything; writes wait meanwhile. Answers whether it did.
+    pub fn hand_over(&mut self) -> anyhow::Result<bool> {
         self.tell("CLIENT PAUSE 60000 WRITE")?;
         let offset = |server: &RedisServer| figure(&tell(server, "INFO replication")?, "master_repl_offset:");
         let mut behind = true;
@@ -187,13 +187,13 @@ impl Pair {
             !behind
         });
         if behind {
-            return self.tell("CLIENT UNPAUSE").map(drop);
+            return self.tell("CLIENT UNPAUSE").map(|_| false);
         }
         tell(&self.replica, "REPLICAOF NO ONE")?;
         std::mem::swap(&mut self.primary, &mut self.replica);
         // Before it answers those that wait: to them it is a replica by then.
         self.follow_at_once()?;
-        tell(&self.replica, "CLIENT UNPAUSE").map(drop)
+        tell(&self.replica, "CLIENT UNPAUSE").map(|_| true)
     }
 
     /// Kills the primary, and lets the replica take over with what it has.
