@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use afresh_harness::SOON;
 use afresh_queue::{Broker, Client, Clock, JobOptions, Link, NewJob, Timestamp};
 use anyhow::Context as _;
 use rand::rngs::StdRng;
@@ -30,8 +31,8 @@ const BATCH: u64 = 100;
 /// No more are handed over while so many wait.
 const BACKLOG: u64 = 4_000;
 
-/// How long a producer waits before it repeats what failed, and before it looks again whether there is room.
-const PAUSE: Duration = Duration::from_millis(100);
+/// How long it takes before what failed is repeated, and before a producer looks again whether there is room.
+pub const PAUSE: Duration = Duration::from_millis(100);
 
 /// A crowd of producers at work.
 pub struct Load {
@@ -97,11 +98,12 @@ impl Load {
     /// Lets no further batch begin, and waits until those that have begun are acknowledged.
     ///
     /// # Errors
-    /// If one was refused for good.
+    /// If one was refused for good, or is not acknowledged soon although there are no faults any more.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         self.shared.stop.store(true, Ordering::Relaxed);
-        while let Some(done) = self.producers.join_next().await {
-            done.context("a producer panicked")??;
+        let end = tokio::time::Instant::now() + SOON;
+        while let Some(done) = tokio::time::timeout_at(end, self.producers.join_next()).await.transpose() {
+            done.context("a batch is not acknowledged, however often it is sent")?.context("a producer panicked")??;
         }
         Ok(())
     }

@@ -4,18 +4,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use afresh_harness::SOON;
 use afresh_queue::{Broker, BrokerError, JobId};
 use anyhow::{Context as _, ensure};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use crate::account::{Account, account};
 use crate::faults::{Fault, Kind};
 use crate::fleet::Setting;
 use crate::ledger::{Entry, Ledger, Record, Us};
-use crate::load::{self, Load, QUEUES};
+use crate::load::{self, Load, PAUSE, QUEUES};
 use crate::site::{Site, recoveries};
 use crate::store::StoreKind;
 use crate::watch::Watch;
@@ -155,9 +157,10 @@ async fn read_records(broker: &Arc<dyn Broker>, jobs: Vec<Entry>) -> anyhow::Res
         readers.spawn(async move {
             for entry in &mut own {
                 let id = entry.asked.id.parse().map_err(anyhow::Error::msg)?;
+                let end = Instant::now() + SOON;
                 entry.record = loop {
                     match read_record(&*broker, &id).await {
-                        Err(error) if error.is_transient() => continue,
+                        Err(error) if error.is_transient() && Instant::now() < end => sleep(PAUSE).await,
                         read => break read?,
                     }
                 };

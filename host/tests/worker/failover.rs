@@ -40,6 +40,15 @@ fn work_goes_on_when_a_cluster_replaces_a_node() {
     });
 }
 
+/// Tells a producer that it is enough, even where the test fails.
+struct Enough<'a>(&'a AtomicBool);
+
+impl Drop for Enough<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 fn survives(site: &Site, lose: impl FnOnce()) {
     site.task("nap", &guests::nap(5, "rested"));
     let workers = [0, 1].map(|_| site.worker().slots(2).lease("5s").start());
@@ -57,12 +66,12 @@ fn survives(site: &Site, lose: impl FnOnce()) {
                 known.lock().unwrap().push(Acknowledged { id, asked, answered: Instant::now() });
             }
         });
+        let _enough = Enough(&enough);
         so_many(50, Instant::now());
         let safe_until = Instant::now();
         lose();
         let safe_from = Instant::now();
         so_many(50, safe_from);
-        enough.store(true, Ordering::SeqCst);
         (safe_until, safe_from)
     });
     let (mut in_window, mut lost) = (0, 0);
