@@ -16,10 +16,10 @@ use std::fmt;
 use afresh_queue::State;
 
 use crate::faults::{Fault, Kind};
-use crate::ledger::{Attempt, Entry, Ledger, Past, Us};
+use crate::ledger::{Attempt, Entry, Ledger, Past, Record, Us};
 
-/// How long after its end a fault may still cost a lease: an answer that never comes is waited for, then the lease ends.
-const AFTERMATH: Us = 10_000_000;
+/// Faults so long before or after anything that happened to a job are shown with it.
+const AROUND: Us = 10_000_000;
 
 /// How many lost attempts make a job dead, whatever its `max_attempts`: the worker's default.
 const MOST_LOST: usize = 3;
@@ -111,7 +111,7 @@ impl Case<'_> {
         match (record.state, newest.outcome.as_str()) {
             (State::Succeeded, "succeeded") if asked.task.fate(newest.number) == "succeeded" => account.succeeded += 1,
             (State::Dead, "lost") => {
-                self.died_lost(&record.history)?;
+                self.died_lost(record)?;
                 account.dead_lost += 1;
                 account.dead_unseen += u64::from(attempts.is_empty());
             }
@@ -133,7 +133,7 @@ impl Case<'_> {
                 *account.again.entry(cause).or_default() += 1;
             }
         }
-        Ok(())
+        self.lost_for_a_reason(record)
     }
 
     /// Checks that attempts which a shutdown interrupted have left their numbers to the next ones.
@@ -219,21 +219,24 @@ impl Case<'_> {
     }
 
     /// Checks that a job may be dead of lost attempts.
-    fn died_lost(&self, history: &[Past]) -> Result<(), String> {
-        let lost: Vec<_> = history.iter().filter(|past| past.outcome == "lost").collect();
-        let starts = self.entry.record.as_ref().map_or(0, |record| record.starts);
-        if lost.len() < MOST_LOST && starts < self.entry.asked.max_attempts {
+    fn died_lost(&self, record: &Record) -> Result<(), String> {
+        let lost = record.history.iter().filter(|past| past.outcome == "lost").count();
+        if lost < MOST_LOST && record.starts < self.entry.asked.max_attempts {
             return Err("it is dead of lost attempts, and had attempts left".into());
         }
-        for past in lost {
-            let since = self.entry.acknowledged.unwrap_or(past.finished - AFTERMATH);
+        Ok(())
+    }
+
+    /// Checks that something had happened to the worker of each lost attempt, whether its guest ran or it was held ahead.
+    fn lost_for_a_reason(&self, record: &Record) -> Result<(), String> {
+        let before = record.history.iter().skip(1).map(|past| past.finished).chain([record.enqueued]);
+        for (past, before) in record.history.iter().zip(before).filter(|(past, _)| past.outcome == "lost") {
             let runs = self.entry.attempts.iter().filter(|attempt| attempt.number == past.number);
-            let mut workers = runs.map(|attempt| &attempt.worker).chain([&past.worker]);
-            if !workers.any(|worker| self.cause("lost", worker, since, past.finished).is_some()) {
-                return Err(format!(
-                    "attempt {} was lost on {}, and nothing had happened to that",
-                    past.number, past.worker
-                ));
+            // Held ahead it may have been from the end of the one before on.
+            let mut held = runs.map(|attempt| (&attempt.worker, attempt.began)).chain([(&past.worker, before)]);
+            if !held.any(|(worker, since)| self.cause("lost", worker, since, past.finished).is_some()) {
+                let Past { number, worker, .. } = past;
+                return Err(format!("attempt {number} was lost on {worker}, and nothing had happened to that"));
             }
         }
         Ok(())
@@ -246,7 +249,7 @@ impl Case<'_> {
             fault.kind.is_why(outcome)
                 && (fault.life.is_none() || fault.life.as_ref() == life)
                 && fault.from <= over
-                && began <= fault.until + AFTERMATH
+                && began <= fault.until + fault.kind.aftermath()
         };
         // Rather the end of this worker than anything else, and rather what lasted for most of that time.
         let likely = |fault: &&Fault| {
@@ -294,7 +297,7 @@ impl Entry {
         let past = self.record.iter().flat_map(|record| record.history.iter().map(|past| Some(past.finished)));
         let finished = self.record.iter().map(|record| record.finished);
         let all = ran.chain(past).chain(finished).chain([self.acknowledged]).flatten();
-        all.into_iter().any(|at| (fault.from - AFTERMATH..=fault.until + AFTERMATH).contains(&at))
+        all.into_iter().any(|at| (fault.from - AROUND..=fault.until + AROUND).contains(&at))
     }
 }
 

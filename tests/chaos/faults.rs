@@ -125,6 +125,20 @@ impl Kind {
         !matches!(self, Self::Stall | Self::ClockSkewed)
     }
 
+    /// How long after its end what begins may still come to nothing by it.
+    ///
+    /// * On a dead process nothing begins, and one that was asked to end begins nothing either.
+    /// * What was held back is delivered when the fault is over: calls whose callers have long given up are carried out, one
+    ///   after the other, and the leases that they take are nobody's.
+    /// * Otherwise an answer is lost, and the lease that it would have brought: that ends by itself.
+    pub fn aftermath(self) -> Us {
+        match self {
+            Self::WorkerKilled | Self::FleetKilled | Self::WorkerTerminated | Self::FleetRestarted => 0,
+            Self::StoreStopped | Self::StorePaused | Self::LinkSlow | Self::LinkSilent | Self::AllSilent => 10_000_000,
+            _ => 4_500_000,
+        }
+    }
+
     /// Whether an attempt can have come to this by it: `lost` by what keeps a lease from being extended, or its holder from
     /// settling; `interrupted` by a shutdown and by nothing else, which in turn loses nothing.
     pub fn is_why(self, outcome: &str) -> bool {

@@ -74,6 +74,7 @@ pub struct Attempt {
 pub struct Record {
     pub state: State,
     pub starts: u32,
+    pub enqueued: Us,
     pub finished: Option<Us>,
     /// The newest first.
     pub history: Vec<Past>,
@@ -126,6 +127,7 @@ impl Record {
         Self {
             state: view.state,
             starts: view.attempts_started,
+            enqueued: view.enqueued_at.0,
             finished: view.finished_at.map(|at| at.0),
             history: past.collect(),
             reply: reply.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),

@@ -1,6 +1,6 @@
 use super::*;
 use crate::guests::Task;
-use crate::ledger::{Asked, Record};
+use crate::ledger::Asked;
 use crate::store::StoreKind;
 
 /// Seconds.
@@ -15,6 +15,7 @@ fn job(id: &str) -> Entry {
         record: Some(Record {
             state: State::Succeeded,
             starts: 1,
+            enqueued: 9 * S,
             finished: Some(11 * S),
             history: vec![past("a", 1, "succeeded", 11)],
             reply: Some("reply 100".into()),
@@ -148,7 +149,7 @@ fn a_shutdown_that_costs_an_attempt_is_found() {
         let error = of(vec![ran_twice("lost")], hit(kind)).unwrap_err();
         assert!(error.contains("attempt 1 ran in vain on a, as lost"), "{error}");
         let error = of(vec![dead.clone()], hit(kind)).unwrap_err();
-        assert!(error.contains("attempt 1 was lost on a"), "{error}");
+        assert!(error.contains("attempt 1 ran in vain on a, as lost"), "{error}");
         assert_eq!(of(vec![ran_twice("interrupted")], hit(kind)).unwrap().again, [(kind, 1)].into());
     }
     assert_eq!(of(vec![dead], hit(Kind::WorkerKilled)).unwrap().dead_lost, 1);
@@ -218,6 +219,36 @@ fn an_effect_that_was_there_again_without_a_cause_is_found() {
         "attempt 1 ran in vain on a, and its record does not know of it",
     );
     found(twice("x"), |_, record| record.history[1].outcome = "succeeded".into(), "it has succeeded twice");
+}
+
+#[test]
+fn what_begins_after_a_fault_is_lost_by_it_for_as_long_as_its_kind_has_it() {
+    let lost = |kind, until| of(vec![twice("x")], vec![fault(kind, 1, until, Some(0))]);
+    for (kind, seconds) in [(Kind::WorkerKilled, 0), (Kind::LinkCut, 4), (Kind::Stall, 4), (Kind::LinkSilent, 10)] {
+        if seconds < 9 {
+            assert!(lost(kind, 9 - seconds).unwrap_err().contains("nothing had happened"), "{kind} is long over");
+        }
+        assert!(lost(kind, 10 - seconds).is_ok(), "{kind}");
+    }
+}
+
+#[test]
+fn an_attempt_that_was_lost_without_a_cause_is_found_where_no_guest_ran_too() {
+    let mut entry = twice("x");
+    entry.attempts.remove(0);
+    let killed = |second, life| vec![fault(Kind::WorkerKilled, second, second + 1, Some(life))];
+    let why = |faults| of(vec![entry.clone()], faults).unwrap_err();
+    assert!(why(vec![]).contains("attempt 1 was lost on a, and nothing had happened to that"));
+    assert!(why(killed(20, 1)).contains("attempt 1 was lost on a"), "to another");
+    assert!(why(killed(7, 0)).contains("attempt 1 was lost on a"), "before there was such a job");
+    assert!(of(vec![entry.clone()], killed(20, 0)).is_ok());
+    // What comes after a lost one has a cause of its own.
+    let record = entry.record.as_mut().unwrap();
+    record.history.insert(1, past("a", 2, "lost", 40));
+    record.history[0].number = 3;
+    (record.starts, entry.attempts[0].number) = (3, 3);
+    let error = of(vec![entry], killed(20, 0)).unwrap_err();
+    assert!(error.contains("attempt 2 was lost on a"), "{error}");
 }
 
 #[test]
