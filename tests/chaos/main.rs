@@ -152,11 +152,42 @@ fn ledgers() -> PathBuf {
     if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
 }
 
-/// Does something in a folder of its own, which is kept if that fails.
+/// Does something in a folder of its own, which is there until that has gone well: what panics leaves it behind, too.
 fn in_folder<T>(run: impl FnOnce(&Path) -> anyhow::Result<T>) -> anyhow::Result<T> {
-    let folder = tempfile::Builder::new().prefix("afresh-chaos-").tempdir_in(ledgers())?;
-    run(folder.path()).map_err(|error| {
-        let kept = folder.keep();
-        error.context(format!("everything there is of it is in {}", kept.display()))
-    })
+    let folder = tempfile::Builder::new().prefix("afresh-chaos-").tempdir_in(ledgers())?.keep();
+    eprintln!("everything there is of it is in {} until it has gone well", folder.display());
+    let done = run(&folder).with_context(|| format!("everything there is of it is in {}", folder.display()))?;
+    std::fs::remove_dir_all(&folder)?;
+    Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_leaves_everything_behind_and_what_goes_well_nothing() {
+        let mut seen = PathBuf::new();
+        let run = |folder: &Path| {
+            folder.clone_into(&mut seen);
+            Ok(())
+        };
+        in_folder(run).unwrap();
+        assert!(!seen.exists());
+        let mut fails = |run: fn()| {
+            let fail = || {
+                in_folder(|folder| {
+                    folder.clone_into(&mut seen);
+                    run();
+                    anyhow::bail!("it fails")
+                })
+            };
+            let failed: Result<anyhow::Result<()>, _> = std::panic::catch_unwind(std::panic::AssertUnwindSafe(fail));
+            assert!(!matches!(failed, Ok(Ok(()))));
+            assert!(seen.is_dir());
+            std::fs::remove_dir(&seen).unwrap();
+        };
+        fails(|| ());
+        fails(|| panic!("it panics"));
+    }
 }
