@@ -133,7 +133,14 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             ))
         };
         let Some((ends, to_client, to_server)) = clones() else { continue };
-        shared.lock().open.push((number, ends));
+        {
+            let mut state = shared.lock();
+            // The server has moved while this connected to where it was, and what led there was cut before this was known.
+            if state.closed || state.upstream != upstream {
+                continue;
+            }
+            state.open.push((number, ends));
+        }
         for (from, to, answers) in [(client, to_server, false), (server, to_client, true)] {
             let shared = shared.clone();
             thread::spawn(move || {
