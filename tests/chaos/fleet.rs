@@ -69,13 +69,7 @@ impl Fleet {
     /// # Errors
     /// If a worker has ended that nobody had asked to; with what it said.
     pub fn keep_up(&mut self, store: &Store, mut skew: impl FnMut() -> i32) -> anyhow::Result<Vec<(usize, i32)>> {
-        for worker in &mut self.workers {
-            if let Some(status) = worker.child.try_wait()? {
-                let log = fs::read_to_string(log_file(&self.setting.folder, worker.life)).unwrap_or_default();
-                let last: Vec<_> = log.lines().rev().take(20).collect();
-                bail!("worker {} ended by itself ({status}); it said last:\n{}", worker.life, last.join("\n"));
-            }
-        }
+        self.workers.iter_mut().try_for_each(Worker::lives)?;
         let mut started = Vec::new();
         while self.workers.len() < self.setting.workers {
             let skew = if self.setting.faketime.is_some() { skew() } else { 0 };
@@ -140,17 +134,38 @@ impl Fleet {
     }
 
     /// Takes one out, to end it.
-    pub fn take(&mut self, place: usize) -> Worker {
-        self.workers.remove(place)
+    ///
+    /// # Errors
+    /// If it has ended by itself.
+    pub fn take(&mut self, place: usize) -> anyhow::Result<Worker> {
+        let mut worker = self.workers.remove(place);
+        worker.lives().map(|()| worker)
+    }
+
+    /// Kills all of them.
+    ///
+    /// # Errors
+    /// If one has ended by itself.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.workers.iter_mut().try_for_each(Worker::lives)?;
+        self.workers.drain(..).for_each(Worker::kill);
+        Ok(())
     }
 
     /// Ends all of them by SIGTERM.
     ///
     /// # Errors
-    /// If one does not end soon.
+    /// If one has ended by itself, or does not end soon.
     pub fn end(&mut self) -> anyhow::Result<()> {
+        self.workers.iter_mut().try_for_each(Worker::lives)?;
         self.workers.iter().for_each(|worker| worker.signal(Signal::TERM));
         self.workers.drain(..).try_for_each(Worker::wait)
+    }
+
+    /// How much each of those that are up has told of its effects, in bytes.
+    pub fn told(&self) -> Vec<u64> {
+        let files = self.workers.iter().map(|worker| effects_file(&self.setting.folder, worker.life));
+        files.map(|file| fs::metadata(file).map_or(0, |file| file.len())).collect()
     }
 
     /// The files of effects of all that were ever started.
@@ -179,6 +194,14 @@ impl Worker {
         let pid = Pid::from_raw(self.child.id().cast_signed()).expect("a child has a process id");
         // It may have ended by itself: keep_up tells of that.
         let _ = kill_process(pid, signal);
+    }
+
+    /// Checks that it has not ended.
+    fn lives(&mut self) -> anyhow::Result<()> {
+        let Some(status) = self.child.try_wait()? else { return Ok(()) };
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let last: Vec<_> = log.lines().rev().take(20).collect();
+        bail!("worker {} ended by itself ({status}); it said last:\n{}", self.life, last.join("\n"))
     }
 
     /// SIGKILL.

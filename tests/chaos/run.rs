@@ -92,7 +92,9 @@ pub fn run(plan: &Plan) -> anyhow::Result<Report> {
         let (at, span) = (began.elapsed().as_secs_f64(), (until - from) as f64 / 1e6);
         eprintln!("{at:>7.1} s  {kind}{hit}, for {span:.1} s; {} jobs so far", load.sent());
     }
-    let (repeats, fire) = (load.repeats(), began.elapsed());
+    let fire = began.elapsed();
+    all_work(&mut site, &load)?;
+    let repeats = load.repeats();
     runtime.block_on(load.stop())?;
     let stuck = drain(&mut site, &runtime, &*broker)?;
     let took = began.elapsed();
@@ -124,6 +126,22 @@ fn enough(account: &Account, faults: &[Fault], most: u64, fire: Duration) -> any
     let done = faults.iter().filter(|fault| fault.kind.is_done()).count() as u64;
     let least = fire.as_secs() / RAREST_FAULT.as_secs() + 1;
     ensure!(done >= least, "there were only {done} faults, and at least {least} are needed");
+    Ok(())
+}
+
+/// Waits until each worker has run something after the last fault, unless there is no more to do.
+///
+/// # Errors
+/// If one does nothing, or ends by itself.
+fn all_work(site: &mut Site, load: &Load) -> anyhow::Result<()> {
+    let before = site.fleet.told();
+    let (mut idle, end) = (before.len(), Instant::now() + SOON);
+    while idle > 0 && !load.is_done() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(100));
+        site.keep_up()?;
+        idle = before.iter().zip(site.fleet.told()).filter(|(before, now)| now <= before).count();
+    }
+    ensure!(idle == 0 || load.is_done(), "{idle} workers do nothing, although there are no faults any more");
     Ok(())
 }
 

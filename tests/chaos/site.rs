@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rustix::process::Signal;
 
 use crate::faults::{Fault, Kind};
-use crate::fleet::{Fleet, Setting, Worker};
+use crate::fleet::{Fleet, Setting};
 use crate::ledger::{Us, now};
 use crate::store::{Store, StoreKind};
 
@@ -112,9 +112,9 @@ impl Site {
         let place = self.random.random_range(0..self.fleet.workers.len());
         let life = Some(self.fleet.workers[place].life);
         match kind {
-            Kind::WorkerKilled => self.fleet.take(place).kill(),
+            Kind::WorkerKilled => self.fleet.take(place)?.kill(),
             Kind::FleetKilled => {
-                self.fleet.workers.drain(..).for_each(Worker::kill);
+                self.fleet.kill()?;
                 return Ok(None);
             }
             Kind::WorkerStopped => {
@@ -125,13 +125,13 @@ impl Site {
                 return Ok(life.filter(|_| matches!(self.store, Store::Server(_))));
             }
             Kind::WorkerTerminated => {
-                let worker = self.fleet.take(place);
+                let worker = self.fleet.take(place)?;
                 worker.signal(Signal::TERM);
                 worker.wait()?;
             }
             Kind::FleetRestarted => {
                 for _ in 0..self.fleet.workers.len() {
-                    let worker = self.fleet.take(0);
+                    let worker = self.fleet.take(0)?;
                     worker.signal(Signal::TERM);
                     worker.wait()?;
                     self.keep_up()?;
