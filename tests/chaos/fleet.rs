@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use afresh_harness::{Proxy, SOON, wait_until};
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -41,12 +41,18 @@ const SHUTDOWN: &str = "1s";
 /// What a worker says when it knows its broker, and hears signals.
 const STARTED: &str = "worker started";
 
+/// A clock that is off by so much less, or more, than it was to be was never bent. Between the moment when a line is made and
+/// the one when it is written a machine may stand still.
+const IN_DOUBT: i64 = 10_000_000;
+
 /// The workers of a run.
 pub struct Fleet {
     setting: Setting,
     pub workers: Vec<Worker>,
     /// How many were ever started.
     lives: usize,
+    /// By how much the clock of each was to be off, in seconds.
+    skews: Vec<i32>,
 }
 
 /// One worker process.
@@ -61,7 +67,7 @@ pub struct Worker {
 impl Fleet {
     /// A fleet with nobody up yet.
     pub fn new(setting: Setting) -> Self {
-        Self { setting, workers: Vec::new(), lives: 0 }
+        Self { setting, workers: Vec::new(), lives: 0, skews: Vec::new() }
     }
 
     /// Starts what is missing; each with the clock that `skew` says, in seconds. Answers how many.
@@ -107,6 +113,7 @@ impl Fleet {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?).spawn();
         let child = child.with_context(|| format!("failed to run {}", program.display()))?;
         self.lives += 1;
+        self.skews.push(skew);
         Ok(Worker { life, child, log, proxy })
     }
 
@@ -171,6 +178,33 @@ impl Fleet {
     /// The files of effects of all that were ever started.
     pub fn effects(&self) -> Vec<PathBuf> {
         (0..self.lives).map(|life| effects_file(&self.setting.folder, life)).collect()
+    }
+
+    /// Checks that each had the clock that it was to have: when it last wrote to its log is known, and what it believed then
+    /// stands there. Answers how many of these were wrong on purpose.
+    ///
+    /// # Errors
+    /// If one had another, or a log cannot be read.
+    pub fn clocks(&self) -> anyhow::Result<usize> {
+        let mut bent = 0;
+        for (life, skew) in self.skews.iter().enumerate() {
+            let path = log_file(&self.setting.folder, life);
+            let (log, written) = (fs::read_to_string(&path)?, fs::metadata(&path)?.modified()?);
+            // Killed before it said anything, or what it said last is no event.
+            let Some(event) = log.lines().last().and_then(|line| serde_json::from_str::<Value>(line).ok()) else {
+                continue;
+            };
+            let believed: jiff::Timestamp = event["timestamp"].as_str().context("an event has no time")?.parse()?;
+            let off = believed.as_microsecond() - jiff::Timestamp::try_from(written)?.as_microsecond();
+            let wanted = i64::from(*skew) * 1_000_000;
+            ensure!(
+                (off - wanted).abs() < IN_DOUBT,
+                "worker {life}'s clock was to be off by {skew} s, and was off by {:.1} s",
+                off as f64 / 1e6
+            );
+            bent += usize::from(*skew != 0);
+        }
+        Ok(bent)
     }
 
     /// Which start bore which name, as each says first of all.
@@ -254,4 +288,36 @@ fn effects_file(folder: &Path, life: usize) -> PathBuf {
 
 fn log_file(folder: &Path, life: usize) -> PathBuf {
     folder.join(format!("worker-{life:04}.log"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_not_bent_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let says = |seconds: i64| {
+            let believed = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
+            fs::write(log_file(folder.path(), 0), format!("{{\"timestamp\":\"{believed}\"}}\n")).unwrap();
+        };
+        let setting = Setting {
+            program: PathBuf::new(),
+            folder: folder.path().to_owned(),
+            workers: 1,
+            slots: 1,
+            lease: "3s",
+            queues: String::new(),
+            faketime: None,
+            effects: false,
+        };
+        let mut fleet = Fleet { skews: vec![-30], lives: 1, ..Fleet::new(setting) };
+        says(-30);
+        assert_eq!(fleet.clocks().unwrap(), 1);
+        says(0);
+        let error = fleet.clocks().unwrap_err().to_string();
+        assert!(error.starts_with("worker 0's clock was to be off by -30 s, and was off by "), "{error}");
+        fleet.skews = vec![0];
+        assert_eq!(fleet.clocks().unwrap(), 0);
+    }
 }

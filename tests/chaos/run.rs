@@ -99,6 +99,9 @@ pub fn run(plan: &Plan) -> anyhow::Result<Report> {
     let stuck = drain(&mut site, &runtime, &*broker)?;
     let took = began.elapsed();
     site.fleet.end()?;
+    let bent = site.fleet.clocks()?;
+    let asked = site.faults.iter().filter(|fault| fault.kind == Kind::ClockSkewed).count();
+    ensure!(bent > 0 || asked == 0, "{asked} clocks were to be bent, and no worker has said what time it had");
 
     let mut ledger = Ledger::read(&producer, &site.fleet.effects())?;
     ledger.lives = site.fleet.names();
