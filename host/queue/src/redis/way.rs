@@ -31,8 +31,8 @@ const FIND_TIMEOUT: Duration = Duration::from_secs(15);
 /// How Redis is reached.
 pub(super) enum Way {
     Server(Box<Client>),
-    /// Sentinels are asked without a login first, then with the one of the servers.
-    Sentinels(Box<Mutex<[SentinelClient; 2]>>),
+    /// Sentinels are asked without a login first, then with the one of the servers, if there is one.
+    Sentinels(Box<Mutex<(SentinelClient, Option<SentinelClient>)>>),
     Cluster(Vec<ConnectionInfo>),
 }
 
@@ -48,10 +48,11 @@ impl Way {
     pub(super) fn new(address: Address) -> RedisResult<Self> {
         Ok(match address {
             Address::Server(server) => Self::Server(Box::new(Client::open(*server)?)),
-            Address::Sentinels(nodes, primary) => Self::Sentinels(Box::new(Mutex::new([
-                asking(&nodes, &primary, false)?,
-                asking(&nodes, &primary, true)?,
-            ]))),
+            Address::Sentinels(nodes, primary) => {
+                let has_login = nodes.iter().any(|node| node.redis_settings().password().is_some());
+                let with_login = has_login.then(|| asking(&nodes, &primary, true)).transpose()?;
+                Self::Sentinels(Box::new(Mutex::new((asking(&nodes, &primary, false)?, with_login))))
+            }
             Address::Cluster(nodes) => Self::Cluster(nodes),
         })
     }
@@ -72,10 +73,11 @@ impl Way {
                     Connection::Server(client.get_multiplexed_async_connection_with_config(&config).await?)
                 }
                 Self::Sentinels(clients) => {
-                    let [open, with_login] = &mut *clients.lock().await;
-                    let client = match open.async_get_client().await {
-                        Err(error) if error.code() == Some("NOAUTH") => with_login.async_get_client().await?,
-                        answer => answer?,
+                    let (open, with_login) = &mut *clients.lock().await;
+                    // The error is the last sentinel's: that one is down says nothing of what the others want.
+                    let client = match (open.async_get_client().await, with_login) {
+                        (Err(error), Some(with_login)) => with_login.async_get_client().await.map_err(|_| error)?,
+                        (answer, _) => answer?,
                     };
                     let config = config.set_push_sender(sender);
                     Connection::Server(client.get_multiplexed_async_connection_with_config(&config).await?)

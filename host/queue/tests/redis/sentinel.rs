@@ -82,6 +82,8 @@ async fn sentinels_may_want_the_login_of_the_servers() {
     assert!(matches!(&error, BrokerError::Unusable(text) if text.contains("refuses the login")), "{error:?}");
     let url = site.url().replace("://", "://:s3cret@");
     at(&url).check().await.unwrap();
+    site.sentinels().last_mut().unwrap().kill();
+    at(&url).check().await.expect("the others are asked with it though the last one asked is down");
 }
 
 #[tokio::test]
