@@ -93,15 +93,16 @@ impl Link {
     /// Runs a script, and sends it whole where the server does not know it (any more).
     pub(super) async fn invoke_once<T: FromRedisValue>(&self, call: &Call) -> Result<T, BrokerError> {
         let (epoch, mut connection) = self.connection().await?;
-        let run = async {
-            match call.by_digest().query_async(&mut connection).await {
-                Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                    call.whole().query_async(&mut connection).await
-                }
-                answer => answer,
+        let (command, answered) = (call.by_digest(), call.answer_bytes());
+        let answer = self.carry(epoch, bytes_of(command), answered, command.query_async(&mut connection)).await?;
+        match answer {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                // All of it goes a second time, and has the time for that.
+                let command = call.whole();
+                self.ask(epoch, bytes_of(&command), answered, command.query_async(&mut connection)).await
             }
-        };
-        self.ask(epoch, bytes_of(call.by_digest()), call.answer_bytes(), run).await
+            answer => self.judge(epoch, answer).await,
+        }
     }
 
     /// Asks every primary; answers what each said, in a cluster with its address.
@@ -178,12 +179,25 @@ impl Link {
         answered: usize,
         call: impl Future<Output = RedisResult<T>>,
     ) -> Result<T, BrokerError> {
+        let answer = self.carry(epoch, sent, answered, call).await?;
+        self.judge(epoch, answer).await
+    }
+
+    /// As [`Link::ask`]; what the server answered is not judged yet.
+    async fn carry<T>(
+        &self,
+        epoch: u64,
+        sent: usize,
+        answered: usize,
+        call: impl Future<Output = RedisResult<T>>,
+    ) -> Result<RedisResult<T>, BrokerError> {
         let carried = self.load.carry(sent, answered);
-        let answer = tokio::time::timeout(carried.limit(), call).await;
-        carried.ended(answer.is_ok());
-        if let Ok(result) = answer {
-            return self.judge(epoch, result).await;
+        let began = Instant::now();
+        if let Ok(answer) = tokio::time::timeout(carried.limit(), call).await {
+            carried.came_after(began.elapsed());
+            return Ok(answer);
         }
+        carried.was_late();
         // It may be gone without a word.
         self.leave(epoch).await;
         let seconds = carried.limit().as_secs();

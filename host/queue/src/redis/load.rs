@@ -1,8 +1,9 @@
 //! How long a call may take: a moment, and the time that its bytes take on a slow link. Else a large settlement would run
 //! out of time there, be sent again, and run out of time again, for ever.
 
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::job::PAYLOAD_CEILING;
 
@@ -19,13 +20,16 @@ const LARGE: usize = 8 << 20;
 /// How often the time for large answers is doubled.
 const MOST_DOUBLINGS: u32 = 6;
 
+/// How long that is remembered: a server that hung once is not waited for so long for ever.
+const REMEMBERED: Duration = Duration::from_mins(10);
+
 /// What is under way on one link.
 #[derive(Default)]
 pub(super) struct Load {
     bytes: AtomicUsize,
-    /// How often in a row a large answer has not come in time. One job comes whatever its size, so nobody knows how large
-    /// an answer may be; but the next one gets twice the time.
-    late: AtomicU32,
+    /// How often a large answer has not come in time, and when that was last. One job comes whatever its size, so nobody
+    /// knows how large an answer may be; but the next one gets twice the time, until one has come that needed it.
+    late: Mutex<Option<(u32, Instant)>>,
 }
 
 /// A call that is under way, until this is dropped.
@@ -39,11 +43,19 @@ pub(super) struct Carried<'a> {
 impl Load {
     /// A call begins that sends so many bytes and is answered with up to so many. It waits behind those that are under way.
     pub(super) fn carry(&self, sent: usize, answered: usize) -> Carried<'_> {
-        let answered = answered.min(LARGE).saturating_mul(1 << self.late.load(Ordering::Relaxed)).min(PAYLOAD_CEILING);
+        let answered = answered.min(LARGE).saturating_mul(1 << self.doublings()).min(PAYLOAD_CEILING);
         let bytes = sent.saturating_add(answered).min(2 * PAYLOAD_CEILING);
         let all = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let limit = RESPONSE_TIMEOUT + Duration::from_secs_f64(all as f64 / BYTES_PER_SECOND as f64);
         Carried { load: self, bytes, large: answered > 0, limit }
+    }
+
+    fn doublings(&self) -> u32 {
+        self.late().filter(|(_, last)| last.elapsed() < REMEMBERED).map_or(0, |(times, _)| times)
+    }
+
+    fn late(&self) -> MutexGuard<'_, Option<(u32, Instant)>> {
+        self.late.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -53,11 +65,18 @@ impl Carried<'_> {
         self.limit
     }
 
-    /// It has been answered, or has not within its time.
-    pub(super) fn ended(&self, in_time: bool) {
+    /// It has been answered. That may have been next to nothing, and then says nothing of the next large answer.
+    pub(super) fn came_after(&self, time: Duration) {
+        if self.large && time > RESPONSE_TIMEOUT {
+            *self.load.late() = None;
+        }
+    }
+
+    /// It has not been answered within its time.
+    pub(super) fn was_late(&self) {
         if self.large {
-            let late = if in_time { 0 } else { self.load.late.load(Ordering::Relaxed) + 1 };
-            self.load.late.store(late.min(MOST_DOUBLINGS), Ordering::Relaxed);
+            let times = self.load.doublings() + 1;
+            *self.load.late() = Some((times.min(MOST_DOUBLINGS), Instant::now()));
         }
     }
 }
@@ -89,15 +108,16 @@ mod tests {
     }
 
     #[test]
-    fn a_large_answer_that_is_late_has_twice_the_time_until_one_comes() {
+    fn a_large_answer_that_is_late_has_twice_the_time_until_one_comes_that_needed_it() {
         let load = Load::default();
         for limit in [9, 13, 21] {
             let lease = load.carry(0, 4 * MIB);
             assert_eq!(seconds(&lease), limit);
-            lease.ended(false);
-            load.carry(100, 0).ended(true);
+            lease.was_late();
+            load.carry(100, 0).came_after(Duration::from_secs(6));
+            load.carry(0, 4 * MIB).came_after(Duration::from_secs(1));
         }
-        load.carry(0, 4 * MIB).ended(true);
+        load.carry(0, 4 * MIB).came_after(Duration::from_secs(30));
         assert_eq!(seconds(&load.carry(0, 4 * MIB)), 9);
         assert_eq!(seconds(&load.carry(0, usize::MAX)), 13, "whatever it may be, that is not waited for at first");
     }

@@ -79,6 +79,9 @@ const BATCH: usize = 500;
 /// The most bytes of results and new payloads one script call carries, one settlement whatever its size.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
+/// The most bytes of jobs for other queues that one look brings, one job whatever its size; `promote.lua` sees to it.
+const OUTBOX_BYTES: usize = 4 * 1024 * 1024;
+
 /// Jobs in Redis. Calls may run side by side: they share one connection.
 pub struct RedisBroker {
     link: Link,
@@ -359,7 +362,7 @@ impl Broker for RedisBroker {
                 self.news.look(queue, Look::Promote);
                 let mut call = self.call(&scripts::PROMOTE, queue);
                 call.arg(BATCH).arg(micros(KEEP_EXPIRED)).arg(micros(retention.dead_for)).arg(retention.dead_bytes);
-                call.answers(BATCH_BYTES);
+                call.answers(OUTBOX_BYTES);
                 let found: record::Promoted = self.link.invoke(&call).await?;
                 promoted.moved += found.moved;
                 let fired = self.fire(queue, found.crons, found.now).await?;
