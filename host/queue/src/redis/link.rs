@@ -220,12 +220,14 @@ impl Link {
         Err(broker_error(&error, &self.place))
     }
 
-    /// Who calls next makes a new connection.
+    /// Who calls next makes a new connection. Its reader says nothing where it was left, so those who listen are told here
+    /// that they hear nothing any more.
     async fn leave(&self, epoch: u64) {
         let mut state = self.state.lock().await;
-        if state.epoch == epoch {
-            state.connection = None;
+        if state.epoch == epoch && state.connection.take().is_some() {
             state.listening = false;
+            self.news.of_all();
+            self.requests.miss();
         }
     }
 }

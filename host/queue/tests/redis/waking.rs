@@ -112,6 +112,19 @@ async fn an_idle_worker_asks_the_server_nothing() {
 }
 
 #[tokio::test]
+async fn a_connection_that_is_left_is_told_to_those_who_listen() {
+    let server = RedisServer::start();
+    let broker = broker(&server);
+    assert_eq!(broker.cancellations().await, [], "what was asked before may have been missed");
+    server.pause();
+    let told = async { tokio::join!(broker.cancellations(), broker.check()) };
+    let (missed, error) = timeout(LONG / 2, told).await.expect("requests may be missed from now on");
+    assert_eq!(missed, []);
+    assert!(error.unwrap_err().is_transient());
+    server.resume();
+}
+
+#[tokio::test]
 async fn a_broken_connection_wakes_a_waiting_worker_which_then_hears_again() {
     let server = RedisServer::start();
     let (idle, other) = (broker(&server), broker(&server));
