@@ -114,13 +114,15 @@ pub trait Broker: Inspect + Control + Crons + Flows + Fleet + Checkup + Send + S
     /// a newer version of Afresh wrote; one that is past its `expires_at` and was never started expires.
     ///
     /// # Errors
-    /// The broker's own; nothing was leased, or the leases will expire as lost.
+    /// The broker's own; nothing was leased, or the leases will expire as lost. A queue that cannot be served while others
+    /// are is passed over.
     async fn lease(&self, request: &LeaseRequest) -> Result<Vec<Lease>, BrokerError>;
 
     /// Extends leases to `duration` from now, and notes which attempts have begun; in the same order.
     ///
     /// # Errors
-    /// The broker's own; the leases stand as they stood.
+    /// The broker's own; some leases may stand as they stood. Where one queue cannot be served, those of the others are
+    /// extended.
     async fn extend(&self, leases: &[Beat], duration: Duration) -> Result<Vec<Extended>, BrokerError>;
 
     /// Waits until somebody asks to cancel running jobs; answers their leases, whoever holds them. May answer none: then
@@ -139,7 +141,8 @@ pub trait Broker: Inspect + Control + Crons + Flows + Fleet + Checkup + Send + S
     /// to follow it is accepted, and when the last member of a batch ends, its callback, all in the same step.
     ///
     /// # Errors
-    /// The broker's own. Settling the same again is harmless: what was carried out answers [`Settled::Stale`].
+    /// The broker's own. Settling the same again is harmless: what was carried out answers [`Settled::Stale`]. Where one
+    /// queue cannot be served, those of the others are carried out: hand over one queue's at a time to tell which.
     async fn settle(&self, settlements: &[Settle]) -> Result<Vec<Settled>, BrokerError>;
 
     /// Makes available what has become due (a time that is now has come): the jobs of periodic ones, scheduled jobs, the
@@ -147,7 +150,7 @@ pub trait Broker: Inspect + Control + Crons + Flows + Fleet + Checkup + Send + S
     /// how many scheduled jobs moved, and how long until there is something to do in these queues again.
     ///
     /// # Errors
-    /// The broker's own.
+    /// The broker's own. A queue that cannot be served while others are is passed over.
     async fn promote(&self, queues: &[String], retention: &Retention) -> Result<Promoted, BrokerError>;
 
     /// Takes over leases that have expired, at most `max`: each with a new token for `worker` and `duration`, without

@@ -62,6 +62,11 @@ impl Link {
         &self.place
     }
 
+    /// Whether other queues may be served, though one was answered with this.
+    pub(super) fn is_of_one_queue(&self, error: &BrokerError) -> bool {
+        self.way.parts_queues() && error.is_transient()
+    }
+
     pub(super) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, BrokerError> {
         self.fetch(command, 0).await
     }
@@ -213,7 +218,7 @@ impl Link {
             Err(error) => error,
         };
         let demoted = error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly);
-        let gone = matches!(self.way, Way::Cluster(_)) && error.is_connection_refusal();
+        let gone = self.way.parts_queues() && error.is_connection_refusal();
         if (error.is_io_error() || error.is_unrecoverable_error() || demoted) && !gone {
             self.leave(epoch).await;
         }

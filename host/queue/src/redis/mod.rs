@@ -11,6 +11,7 @@
 //! * `way`: the ways there: one server, the primary that sentinels name, a cluster
 //! * `link`: the connection, made again for ever
 //! * `load`: how long a call may take
+//! * `take`: leases, new ones and expired ones
 //! * `news`: how an idle worker is woken
 //! * `requests`: how a worker hears that a running job is to be cancelled
 //! * `inspect`, `control`, `fleet`, `checkup`: for people and screens
@@ -39,13 +40,13 @@ mod requests;
 mod rights;
 mod scripts;
 mod server;
+mod take;
 mod way;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use afresh_protocol::{ErrorRecord, OutcomeKind, Usage};
 use async_trait::async_trait;
 
 use self::address::Address;
@@ -54,13 +55,12 @@ use self::keys::Keys;
 use self::link::Link;
 use self::load::RESPONSE_TIMEOUT;
 use self::news::{Look, News, What};
-use self::record::{Answer, Leased, Unreadable, micros};
+use self::record::{Answer, micros};
 use self::requests::Requests;
 use self::scripts::{Call, Verb};
 use self::way::Way;
 use crate::broker::{Broker, BrokerError, Enqueued, Note, Promoted, Retention, Settle, Settled};
-use crate::clock::{Clock, Timestamp};
-use crate::history::{AttemptRecord, History};
+use crate::clock::Clock;
 use crate::job::{NewJob, PAYLOAD_CEILING};
 use crate::lease::{Beat, Extended, Lease, LeaseRef, LeaseRequest};
 use crate::log::MAX_LOG_BYTES;
@@ -90,6 +90,8 @@ pub struct RedisBroker {
     requests: Arc<Requests>,
     /// Queues this broker has put on the list of queues when it leased from them.
     listed: Mutex<HashSet<String>>,
+    /// Queues that could not be served when it last promoted, while others were.
+    unserved: Mutex<HashSet<String>>,
     tokens: Tokens,
     /// Whether it is as the next version would be.
     next: bool,
@@ -109,7 +111,16 @@ impl RedisBroker {
         let news = Arc::<News>::default();
         let requests = Arc::<Requests>::default();
         let link = Link::new(way, place, news.clone(), requests.clone());
-        Ok(Self { link, clock, news, requests, listed: Mutex::default(), tokens: Tokens::new(), next: false })
+        Ok(Self {
+            link,
+            clock,
+            news,
+            requests,
+            listed: Mutex::default(),
+            unserved: Mutex::default(),
+            tokens: Tokens::new(),
+            next: false,
+        })
     }
 
     /// The same as the next version of Afresh would have it, which writes records that this one does not know. For tests.
@@ -151,85 +162,14 @@ impl RedisBroker {
         self.listed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Leases from the queues in turn, or takes over their expired leases, until the request is filled. True if there
-    /// may be more.
-    async fn take(&self, verb: &'static Verb, request: &LeaseRequest) -> Result<(Vec<Lease>, bool), BrokerError> {
-        let mut leases = Vec::new();
-        let mut bytes = request.max_bytes;
-        for queue in &request.queues {
-            loop {
-                let max = request.max.saturating_sub(leases.len()).min(BATCH);
-                if max == 0 {
-                    return Ok((leases, true));
-                }
-                let mut call = self.call(verb, queue);
-                call.arg(max).arg(bytes).arg(micros(request.duration)).arg(&request.worker).arg(leases.len());
-                call.arg(self.tokens.take(max)).arg(request.begin).arg(micros(KEEP_EXPIRED)).answers(bytes);
-                let leased: Leased = match self.link.invoke(&call).await {
-                    Ok(leased) => leased,
-                    // What is leased already must not be dropped, and lost; the next call will say this again.
-                    Err(_) if !leases.is_empty() => return Ok((leases, true)),
-                    Err(error) => return Err(error),
-                };
-                let (more, count) = (leased.more, leased.rows.len());
-                bytes = bytes.saturating_sub(leased.bytes);
-                leases.extend(self.readable(queue, leased, request).await?);
-                if !more {
-                    break;
-                }
-                if count < max {
-                    return Ok((leases, true));
-                }
-            }
+    async fn extend_in(&self, queue: &str, beats: &[&Beat], duration: Duration) -> Result<Vec<Extended>, BrokerError> {
+        let mut call = self.call(&scripts::EXTEND, queue);
+        call.arg(micros(duration));
+        for Beat { lease, begun } in beats {
+            call.arg(lease.id.as_str()).arg(lease.token).arg(u8::from(*begun));
         }
-        Ok((leases, false))
-    }
-
-    /// The leases that can be run; the others are buried where people see them, so that they cannot block their queue.
-    async fn readable(&self, queue: &str, leased: Leased, by: &LeaseRequest) -> Result<Vec<Lease>, BrokerError> {
-        let now = leased.now;
-        let mut leases = Vec::with_capacity(leased.rows.len());
-        let mut unreadable = Vec::new();
-        for row in leased.rows {
-            match row.into_lease(queue, now, by.duration) {
-                Ok(lease) => leases.push(lease),
-                Err(job) => unreadable.push(job),
-            }
-        }
-        // A producer in another language may have forgotten to list the queue. A full Redis refuses this, and still the
-        // jobs are leased: then the next lease tries again.
-        if !leases.is_empty() && !self.listed().contains(queue) && self.list(queue).await.is_ok() {
-            self.listed().insert(queue.to_owned());
-        }
-        if !unreadable.is_empty() {
-            // Where this fails their leases expire, and it is tried again.
-            if let Err(error) = self.bury(queue, &unreadable, now, &by.worker).await {
-                tracing::error!(queue, "failed to bury jobs that cannot be read: {error}");
-            }
-        }
-        Ok(leases)
-    }
-
-    async fn bury(&self, queue: &str, jobs: &[Unreadable], now: Timestamp, worker: &str) -> Result<(), BrokerError> {
-        let mut call = self.call(&scripts::SETTLE, queue);
-        call.arg(micros(KEEP_CANCELLED));
-        for job in jobs {
-            let id = String::from_utf8_lossy(&job.id);
-            tracing::error!(queue, job = &*id, reason = job.reason, "a job's record cannot be read: it is dead");
-            let mut history = History::default();
-            history.push(AttemptRecord {
-                number: job.starts,
-                worker: worker.to_owned(),
-                module: None,
-                started_at: None,
-                finished_at: now,
-                outcome: OutcomeKind::Rejected,
-                error: Some(ErrorRecord::new("bad_record", format!("its record cannot be read: {}", job.reason))),
-                usage: Usage::default(),
-            });
-            record::add_burial(&mut call, job, &history);
-        }
-        self.link.invoke::<Vec<bool>>(&call).await.map(drop)
+        let answers: Vec<i64> = self.link.invoke(&call).await?;
+        Ok(answers.into_iter().map(record::extended).collect())
     }
 
     async fn settle_in(&self, queue: &str, settlements: &[&Settle]) -> Result<Vec<bool>, BrokerError> {
@@ -239,6 +179,36 @@ impl RedisBroker {
             record::add_settlement(&mut call, settle);
         }
         self.link.invoke(&call).await
+    }
+
+    async fn promote_in(&self, queue: &str, retention: &Retention, promoted: &mut Promoted) -> Result<(), BrokerError> {
+        loop {
+            self.news.look(queue, Look::Promote);
+            let mut call = self.call(&scripts::PROMOTE, queue);
+            call.arg(BATCH).arg(micros(KEEP_EXPIRED)).arg(micros(retention.dead_for)).arg(retention.dead_bytes);
+            call.answers(OUTBOX_BYTES);
+            let found: record::Promoted = self.link.invoke(&call).await?;
+            promoted.moved += found.moved;
+            let fired = self.fire(queue, found.crons, found.now).await?;
+            // Those that are left come with the next look, which is due at once.
+            self.send(queue, found.letters).await;
+            if !fired && !found.more {
+                promoted.next = promoted.next.into_iter().chain(found.next).min();
+                return Ok(());
+            }
+        }
+    }
+
+    /// Says, when that changes, that a queue cannot be served while others are.
+    fn note_served(&self, queue: &str, error: Option<&BrokerError>) {
+        let mut unserved = self.unserved.lock().unwrap_or_else(PoisonError::into_inner);
+        match error {
+            Some(error) if unserved.insert(queue.to_owned()) => {
+                tracing::error!(queue, "the queue cannot be served now, it is tried again until it can: {error}");
+            }
+            None if unserved.remove(queue) => tracing::info!(queue, "the queue is served again"),
+            _ => {}
+        }
     }
 }
 
@@ -304,20 +274,21 @@ impl Broker for RedisBroker {
     }
 
     async fn extend(&self, leases: &[Beat], duration: Duration) -> Result<Vec<Extended>, BrokerError> {
-        let mut extended = vec![Extended::Lost; leases.len()];
+        let (mut extended, mut failed) = (vec![Extended::Lost; leases.len()], None);
         for (queue, places) in by_queue(leases, |beat| &beat.lease.queue) {
             for places in places.chunks(BATCH) {
-                let mut call = self.call(&scripts::EXTEND, queue);
-                call.arg(micros(duration));
-                for &place in places {
-                    let Beat { lease, begun } = &leases[place];
-                    call.arg(lease.id.as_str()).arg(lease.token).arg(u8::from(*begun));
+                let these: Vec<_> = places.iter().map(|&place| &leases[place]).collect();
+                match self.extend_in(queue, &these, duration).await {
+                    Ok(answers) => put(&mut extended, places, answers),
+                    Err(error) if self.link.is_of_one_queue(&error) => {
+                        failed = failed.or(Some(error));
+                        break;
+                    }
+                    Err(error) => return Err(error),
                 }
-                let answers: Vec<i64> = self.link.invoke(&call).await?;
-                put(&mut extended, places, answers.into_iter().map(record::extended).collect());
             }
         }
-        Ok(extended)
+        failed.map_or(Ok(extended), Err)
     }
 
     async fn cancellations(&self) -> Vec<LeaseRef> {
@@ -342,40 +313,49 @@ impl Broker for RedisBroker {
     }
 
     async fn settle(&self, settlements: &[Settle]) -> Result<Vec<Settled>, BrokerError> {
-        let mut done = vec![false; settlements.len()];
+        let (mut done, mut failed) = (vec![false; settlements.len()], None);
         for (queue, places) in by_queue(settlements, |settle| &settle.lease.queue) {
             for places in chunks(&places, |place| carried_bytes(&settlements[place])) {
                 if done.contains(&true) {
                     steps::reached("settled-half");
                 }
                 let these: Vec<_> = places.iter().map(|&place| &settlements[place]).collect();
-                put(&mut done, places, self.settle_in(queue, &these).await?);
+                match self.settle_in(queue, &these).await {
+                    Ok(answers) => put(&mut done, places, answers),
+                    Err(error) if self.link.is_of_one_queue(&error) => {
+                        failed = failed.or(Some(error));
+                        break;
+                    }
+                    Err(error) => return Err(error),
+                }
             }
+        }
+        if let Some(error) = failed {
+            return Err(error);
         }
         Ok(done.into_iter().map(|done| if done { Settled::Done } else { Settled::Stale }).collect())
     }
 
     async fn promote(&self, queues: &[String], retention: &Retention) -> Result<Promoted, BrokerError> {
         let mut promoted = Promoted::default();
+        let (mut served, mut failed) = (false, None);
         for queue in queues {
-            loop {
-                self.news.look(queue, Look::Promote);
-                let mut call = self.call(&scripts::PROMOTE, queue);
-                call.arg(BATCH).arg(micros(KEEP_EXPIRED)).arg(micros(retention.dead_for)).arg(retention.dead_bytes);
-                call.answers(OUTBOX_BYTES);
-                let found: record::Promoted = self.link.invoke(&call).await?;
-                promoted.moved += found.moved;
-                let fired = self.fire(queue, found.crons, found.now).await?;
-                // Those that are left come with the next look, which is due at once.
-                self.send(queue, found.letters).await;
-                if fired || found.more {
-                    continue;
+            match self.promote_in(queue, retention, &mut promoted).await {
+                Ok(()) => {
+                    served = true;
+                    self.note_served(queue, None);
                 }
-                promoted.next = promoted.next.into_iter().chain(found.next).min();
-                break;
+                Err(error) if self.link.is_of_one_queue(&error) => {
+                    self.note_served(queue, Some(&error));
+                    failed = failed.or(Some(error));
+                }
+                Err(error) => return Err(error),
             }
         }
-        Ok(promoted)
+        match failed {
+            Some(error) if !served => Err(error),
+            _ => Ok(promoted),
+        }
     }
 
     async fn reap(&self, request: &LeaseRequest) -> Result<Vec<Lease>, BrokerError> {

@@ -57,6 +57,11 @@ impl Way {
         })
     }
 
+    /// Whether queues may be on different servers, so that one cannot be served while the others are.
+    pub(super) fn parts_queues(&self) -> bool {
+        matches!(self, Self::Cluster(_))
+    }
+
     /// Connects; what the server says without being asked is handed to `hear`.
     pub(super) async fn connect(&self, hear: impl Fn(&PushInfo) + Send + Sync + 'static) -> RedisResult<Connection> {
         let sender = move |push: PushInfo| {

@@ -3,12 +3,12 @@
 
 use afresh_harness::{RedisCluster, RedisServer};
 use afresh_queue::redis::RedisBroker;
-use afresh_queue::{Broker, BrokerError, Clock, Inspect, NewJob};
+use afresh_queue::{Beat, Broker, BrokerError, Clock, Inspect, LeaseRequest, NewJob, Retention, Timestamp};
 use tokio::time::timeout;
 
 use crate::outages::persist;
 use crate::waking::{LONG, mail, settle_down};
-use crate::{complete, request};
+use crate::{LEASE, complete, request};
 
 /// Queues on the first, the second and the third primary.
 const QUEUES: [&str; 3] = ["mail", "print", "red"];
@@ -72,6 +72,38 @@ async fn what_the_replica_has_survives_the_loss_of_a_node_and_the_others_go_on_m
         let result = persist(async || producer.result(&job.id).await).await;
         assert!(result.is_some(), "{} did not end", job.id);
     }
+}
+
+#[tokio::test]
+async fn a_queue_that_cannot_be_served_stops_no_other() {
+    let mut cluster = RedisCluster::start();
+    let clock = Clock::manual(Timestamp(1_000_000_000_000));
+    let broker = RedisBroker::new(&cluster.url(), clock.clone()).unwrap();
+    let queues = QUEUES.map(str::to_owned).to_vec();
+    for queue in QUEUES {
+        broker.enqueue(jobs(queue, 2)).await.unwrap();
+    }
+    let all = LeaseRequest { queues: queues.clone(), ..request("mail", 3) };
+    let leases = broker.lease(&LeaseRequest { max: 6, ..all.clone() }).await.unwrap();
+    assert_eq!(leases.len(), 6);
+    let soon = clock.fixed().unwrap().after(LEASE / 2);
+    for queue in QUEUES {
+        broker.enqueue(vec![NewJob::new("t", "").queue(queue).run_at(soon)]).await.unwrap();
+    }
+    clock.advance(LEASE / 2);
+    // The first in any order, and nobody takes its place.
+    let node = cluster.primary_of("afresh:{mail}:queued");
+    node.command("CONFIG SET min-replicas-to-write 9");
+    assert_eq!(persist(async || broker.promote(&queues, &Retention::default()).await).await.moved, 2);
+    assert_eq!(broker.lease(&all).await.unwrap().len(), 2);
+    let beats: Vec<_> = leases.iter().map(|lease| Beat { lease: lease.reference(), begun: true }).collect();
+    assert!(broker.extend(&beats, LEASE * 9).await.unwrap_err().is_transient());
+    let settlements: Vec<_> = leases.iter().map(complete).collect();
+    assert!(broker.settle(&settlements).await.unwrap_err().is_transient());
+    let succeeded: Vec<_> = broker.queues().await.unwrap().iter().map(|counts| counts.succeeded).collect();
+    assert_eq!(succeeded, [0, 2, 2]);
+    let mail = ["mail".to_owned()];
+    assert!(broker.promote(&mail, &Retention::default()).await.unwrap_err().is_transient());
 }
 
 #[tokio::test]
