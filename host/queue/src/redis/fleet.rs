@@ -14,7 +14,7 @@ use crate::fleet::{self, Announced, Fleet, KEEP_GONE, WorkerInfo, WorkerView};
 #[async_trait]
 impl Fleet for RedisBroker {
     async fn announce(&self, worker: &WorkerInfo, keep: Duration) -> Result<(), BrokerError> {
-        let mut call = scripts::ANNOUNCE.script.call(&keys::WORKERS);
+        let mut call = scripts::ANNOUNCE.call(&keys::WORKERS);
         call.arg(self.now());
         call.arg(&worker.name).arg(worker.encode()).arg(micros(keep)).arg(micros(KEEP_GONE));
         self.link.invoke(&call).await

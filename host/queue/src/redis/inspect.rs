@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::keys::{self, Keys};
 use super::record::{self, VIEW_FIELDS, ViewRow, micros};
-use super::scripts::{self, Call, Verb};
+use super::scripts::{self, Call, Script};
 use super::{BATCH, BATCH_BYTES, RedisBroker};
 use crate::broker::{BrokerError, Cancelled, Failures, Inspect, JobFilter, QueueCounts};
 use crate::clock::Timestamp;
@@ -255,8 +255,8 @@ impl RedisBroker {
     }
 
     /// As [`RedisBroker::by_hand`], for a script that answers 1 for what it has done.
-    async fn done_by_hand(&self, ids: &[JobId], verb: &'static Verb) -> Result<Vec<bool>, BrokerError> {
-        let answers = self.by_hand(ids, |queue| self.call(verb, queue)).await?;
+    async fn done_by_hand(&self, ids: &[JobId], script: &'static Script) -> Result<Vec<bool>, BrokerError> {
+        let answers = self.by_hand(ids, |queue| self.call(script, queue)).await?;
         Ok(answers.into_iter().map(|answer| answer == 1).collect())
     }
 

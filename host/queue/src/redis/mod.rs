@@ -57,7 +57,7 @@ use self::load::RESPONSE_TIMEOUT;
 use self::news::{Look, News, What};
 use self::record::{Answer, micros};
 use self::requests::Requests;
-use self::scripts::{Call, Verb};
+use self::scripts::{Call, Script};
 use self::way::Way;
 use crate::broker::{Broker, BrokerError, Enqueued, Note, Promoted, Retention, Settle, Settled};
 use crate::clock::Clock;
@@ -94,6 +94,7 @@ pub struct RedisBroker {
     unserved: Mutex<HashSet<String>>,
     tokens: Tokens,
     /// Whether it is as the next version would be.
+    #[cfg(feature = "steps")]
     next: bool,
 }
 
@@ -119,11 +120,13 @@ impl RedisBroker {
             listed: Mutex::default(),
             unserved: Mutex::default(),
             tokens: Tokens::new(),
+            #[cfg(feature = "steps")]
             next: false,
         })
     }
 
     /// The same as the next version of Afresh would have it, which writes records that this one does not know. For tests.
+    #[cfg(feature = "steps")]
     #[doc(hidden)]
     #[must_use]
     pub fn of_the_next_version(self) -> Self {
@@ -131,8 +134,9 @@ impl RedisBroker {
     }
 
     /// A call of a script on a queue, at this time.
-    fn call(&self, verb: &'static Verb, queue: &str) -> Call {
-        let script = if self.next { &verb.next } else { &verb.script };
+    fn call(&self, script: &'static Script, queue: &str) -> Call {
+        #[cfg(feature = "steps")]
+        let script = if self.next { script.next() } else { script };
         let mut call = script.call(&[Keys::of(queue).queue()]);
         call.arg(self.now());
         call
@@ -236,7 +240,7 @@ impl Broker for RedisBroker {
         let checked = self.check().await;
         // A Redis that takes no writes now may be drained by a worker, if it has the rights.
         if let Ok(()) | Err(BrokerError::Refused(_)) = checked {
-            self.link.check_rights(&scripts::ALL.iter().flat_map(|verb| verb.script.commands()).collect()).await?;
+            self.link.check_rights(&scripts::ALL.iter().flat_map(|script| script.commands()).collect()).await?;
             self.link.listen().await?;
         }
         checked

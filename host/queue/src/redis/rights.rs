@@ -25,7 +25,7 @@ impl Link {
     /// # Errors
     /// A sentence that names those that it may not run.
     pub(super) async fn check_rights(&self, commands: &BTreeSet<&str>) -> Result<(), BrokerError> {
-        let mut call = scripts::RIGHTS.script.call(&[keys::CHECK]);
+        let mut call = scripts::RIGHTS.call(&[keys::CHECK]);
         call.arg(0);
         for &command in commands {
             call.arg(command);
@@ -42,9 +42,9 @@ mod tests {
     #[test]
     fn every_command_of_every_script_can_be_asked_about() {
         let known = include_str!("scripts/rights.lua");
-        for command in scripts::ALL.iter().flat_map(|verb| verb.script.commands()) {
+        for command in scripts::ALL.iter().flat_map(|script| script.commands()) {
             assert!(known.contains(&format!("{command} = {{")), "rights.lua does not know {command}");
         }
-        assert!(scripts::LEASE.script.commands().contains("ZPOPMIN"));
+        assert!(scripts::LEASE.commands().contains("ZPOPMIN"));
     }
 }

@@ -9,10 +9,12 @@ use redis::{Arg, Cmd, ToRedisArgs};
 
 use super::rights;
 
-/// A script, and the digest by which a server knows it.
+/// A verb's script, and the digest by which a server knows it.
 pub(super) struct Script {
     source: String,
     digest: String,
+    #[cfg(feature = "steps")]
+    next: Option<Box<Script>>,
 }
 
 /// A call of a script: what [`super::link::Link::invoke`] carries out.
@@ -23,9 +25,19 @@ pub(super) struct Call {
 }
 
 impl Script {
-    fn new(source: String) -> Self {
-        let digest = redis::Script::new(&source).get_hash().to_owned();
-        Self { source, digest }
+    fn new(source: &str) -> Self {
+        Self {
+            source: source.to_owned(),
+            digest: redis::Script::new(source).get_hash().to_owned(),
+            #[cfg(feature = "steps")]
+            next: next_version(source).map(|next| Box::new(Self::new(&next))),
+        }
+    }
+
+    /// As the next version of Afresh would have it.
+    #[cfg(feature = "steps")]
+    pub(super) fn next(&self) -> &Self {
+        self.next.as_deref().unwrap_or(self)
     }
 
     /// The commands it runs.
@@ -82,30 +94,22 @@ impl Call {
     }
 }
 
-/// A verb's script.
-pub(super) struct Verb {
-    pub(super) script: LazyLock<Script>,
-    /// As the next version of Afresh would have it, whose records are of a version that this one does not know.
-    pub(super) next: LazyLock<Script>,
+/// The same script where records are of a version that this one does not know.
+#[cfg(feature = "steps")]
+fn next_version(source: &str) -> Option<String> {
+    let (this, next) = ("\nlocal VERSION = 1\n", "\nlocal VERSION = 2\n");
+    source.contains(this).then(|| source.replace(this, next))
 }
 
 /// The scripts that drain a queue may run while Redis is over its memory limit: else a full Redis could never drain.
 macro_rules! scripts {
     ($($name:ident: $shebang:literal $($file:literal)+),* $(,)?) => {
-        $(pub(super) static $name: Verb = {
-            const TEXT: &str = concat!(
-                $shebang, "\n", include_str!("scripts/common.lua"), $(include_str!(concat!("scripts/", $file))),+
-            );
-            Verb {
-                script: LazyLock::new(|| Script::new(TEXT.to_owned())),
-                next: LazyLock::new(|| Script::new(TEXT.replace("local VERSION = 1
-", "local VERSION = 2
-"))),
-            }
-        };)*
+        $(pub(super) static $name: LazyLock<Script> = LazyLock::new(|| Script::new(concat!(
+            $shebang, "\n", include_str!("scripts/common.lua"), $(include_str!(concat!("scripts/", $file))),+
+        )));)*
 
         /// All of them.
-        pub(super) static ALL: &[&Verb] = &[$(&$name),*];
+        pub(super) static ALL: &[&LazyLock<Script>] = &[$(&$name),*];
     };
 }
 

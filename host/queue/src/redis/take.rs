@@ -3,7 +3,7 @@
 use afresh_protocol::{ErrorRecord, OutcomeKind, Usage};
 
 use super::record::{self, Leased, Unreadable, micros};
-use super::scripts::{self, Verb};
+use super::scripts::{self, Script};
 use super::{BATCH, RedisBroker};
 use crate::broker::BrokerError;
 use crate::clock::Timestamp;
@@ -16,14 +16,14 @@ impl RedisBroker {
     /// may be more.
     pub(super) async fn take(
         &self,
-        verb: &'static Verb,
+        script: &'static Script,
         request: &LeaseRequest,
     ) -> Result<(Vec<Lease>, bool), BrokerError> {
         let mut leases = Vec::new();
         let mut bytes = request.max_bytes;
         let (mut served, mut failed) = (false, None);
         for queue in &request.queues {
-            match self.take_from(queue, verb, request, &mut bytes, &mut leases).await {
+            match self.take_from(queue, script, request, &mut bytes, &mut leases).await {
                 Ok(true) => return Ok((leases, true)),
                 Ok(false) => served = true,
                 Err(error) if self.link.is_of_one_queue(&error) => failed = failed.or(Some(error)),
@@ -43,7 +43,7 @@ impl RedisBroker {
     async fn take_from(
         &self,
         queue: &str,
-        verb: &'static Verb,
+        script: &'static Script,
         request: &LeaseRequest,
         bytes: &mut usize,
         leases: &mut Vec<Lease>,
@@ -53,7 +53,7 @@ impl RedisBroker {
             if max == 0 {
                 return Ok(true);
             }
-            let mut call = self.call(verb, queue);
+            let mut call = self.call(script, queue);
             call.arg(max).arg(*bytes).arg(micros(request.duration)).arg(&request.worker).arg(leases.len());
             call.arg(self.tokens.take(max)).arg(request.begin).arg(micros(KEEP_EXPIRED)).answers(*bytes);
             let leased: Leased = self.link.invoke(&call).await?;
