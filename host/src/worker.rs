@@ -34,6 +34,7 @@ pub mod budget;
 pub mod canceller;
 pub mod heartbeat;
 pub mod in_flight;
+pub mod lanes;
 pub mod notes;
 pub mod presence;
 pub mod settler;
@@ -262,13 +263,21 @@ impl Worker {
 
     /// Takes over expired leases, and settles their attempts as lost.
     async fn reap(&self, ended: &mpsc::UnboundedSender<Ended>, truce: &mut Truce) -> Result<(), BrokerError> {
-        // Our own first: after an outage, or a laptop's sleep, they may have expired while their attempts go on.
-        heartbeat::extend(&*self.broker, &self.in_flight, self.settings.lease).await?;
+        // Our own first: after an outage, or a laptop's sleep, they may have expired while their attempts go on. Where that
+        // fails the queue is left alone.
+        let mut failed = heartbeat::extend(&self.broker, &self.in_flight, self.settings.lease).await;
+        let mut queues = self.queues.clone();
+        queues.retain(|queue| failed.iter().all(|(failed, _)| failed != queue));
+        if queues.is_empty()
+            && let Some((_, error)) = failed.pop()
+        {
+            return Err(error);
+        }
         let asked = Moment::now();
         if !truce.is_over(asked) {
             return Ok(());
         }
-        let reaped = self.broker.reap(&self.request(self.queues.clone(), MOST_REAPED)).await?;
+        let reaped = self.broker.reap(&self.request(queues, MOST_REAPED)).await?;
         if !reaped.is_empty() {
             steps::reached("reaped");
         }

@@ -1,4 +1,4 @@
-//! Tells the broker of last attempts before they run, all that wait in one call: then a job is dead as lost only of an
+//! Tells the broker of last attempts before they run, all of a queue that wait in one call: then a job is dead as lost only of an
 //! attempt that had begun, and no guest runs once more than its job may. Other attempts cost no call.
 
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::backoff::Backoff;
 use super::in_flight::InFlight;
+use super::lanes;
 use super::until::{Moment, Until};
 
 /// The most attempts in one call.
@@ -65,7 +66,14 @@ impl Begins {
     }
 
     /// Tells of what slots ask until it is dropped.
-    pub async fn run(mut self) {
+    pub async fn run(self) {
+        let Self { broker, lease, asked } = self;
+        let lane = |asked| Self { broker: broker.clone(), lease, asked }.run_one();
+        lanes::by_queue(asked, |ask: &Ask| &ask.lease.queue, lane).await;
+    }
+
+    /// The same for one queue.
+    async fn run_one(mut self) {
         let (mut trouble, mut waiting) = (Backoff::at_most(self.lease / 10), Vec::new());
         while !waiting.is_empty() || self.asked.recv_many(&mut waiting, BATCH).await > 0 {
             match self.tick(&mut waiting).await {

@@ -1,5 +1,5 @@
-//! Decides what becomes of ended attempts, and settles them many at once. Off the slots' threads, so that a slow broker
-//! never holds a slot; what waits here is bounded by the leases the worker may hold.
+//! Decides what becomes of ended attempts, and settles them many at once, each queue's by themselves. Off the slots'
+//! threads, so that a slow broker never holds a slot; what waits here is bounded by the leases the worker may hold.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use super::agenda::Agenda;
 use super::backoff::Backoff;
 use super::budget::Share;
 use super::in_flight::InFlight;
+use super::lanes;
 use super::notes::Notes;
 use crate::attempt::Ended;
 
@@ -33,7 +34,14 @@ impl Settler {
     }
 
     /// Settles what arrives until nobody sends any more.
-    pub async fn run(self, mut arrivals: mpsc::UnboundedReceiver<Ended>) {
+    pub async fn run(self, arrivals: mpsc::UnboundedReceiver<Ended>) {
+        let settler = Arc::new(self);
+        let lane = |ended| settler.clone().run_one(ended);
+        lanes::by_queue(arrivals, |ended: &Ended| &ended.lease.job.queue, lane).await;
+    }
+
+    /// The same for one queue.
+    async fn run_one(self: Arc<Self>, mut arrivals: mpsc::UnboundedReceiver<Ended>) {
         let mut batch = Vec::with_capacity(BATCH);
         while arrivals.recv_many(&mut batch, BATCH).await > 0 {
             let (settles, shares): (Vec<_>, Vec<_>) = batch.drain(..).map(|ended| self.decide(ended)).unzip();
