@@ -6,7 +6,7 @@
 //! * `sdk`: task modules that speak as the SDK's do, each a list of steps
 //! * `path`: jobs run, in order, at their time, once
 //! * `vanish`: workers that are killed or come back from the dead
-//! * `last`: last attempts that were lost before they began
+//! * `last`: last attempts that were lost before they began, `ahead` of the slots
 //! * `steps`: workers that die at each step of a job's life, on a `stage` that accounts for every job
 //! * `leave`: workers that are asked to end
 //! * `outage`: Redis goes away, comes back, or takes no writes
@@ -27,6 +27,7 @@
 //! * `fleet`: what people see of workers
 //! * `footprint`: what a worker takes while it has nothing to do, and after guests that failed
 
+mod ahead;
 mod bombs;
 mod cancel;
 mod compile;

@@ -1,8 +1,8 @@
 //! Workers that are killed, or come back from the dead: no job is lost, and no stale attempt changes one.
 
-use afresh_harness::{SOON, Worker, wait_until};
-use afresh_queue::{JobId, JobOptions, NewJob, Scope, State};
+use afresh_queue::{NewJob, State};
 
+use crate::ahead::asleep_with;
 use crate::effects::Effects;
 use crate::guests;
 use crate::site::{Site, hasty, on_each_broker, outcomes};
@@ -75,19 +75,8 @@ fn a_worker_that_slept_longer_than_its_leases_runs_nothing_that_it_held_ahead(si
     site.task("nap", &guests::nap(2_000, "rested"));
     let [first, second] = ["first", "second"].map(|name| Effects::at(site.path(name)));
     let sleeper = site.worker().queues("default,warm").slots(1).lease("2s").env("AFRESH_EFFECTS", first.path()).start();
-    let mut ids = Vec::new();
-    // On a busy machine it may give back what it holds for long before it is asleep.
-    let asleep = wait_until(SOON, || {
-        ids = held_ahead(site, &sleeper);
-        site.pause(&sleeper);
-        let asleep = ids.iter().all(|id| site.job(id).state == State::Running);
-        if !asleep {
-            sleeper.resume();
-            ids.iter().for_each(|id| drop(site.succeeds(id)));
-        }
-        asleep
-    });
-    assert!(asleep, "it holds no job ahead");
+    let jobs: Vec<_> = (0..5).map(|n| NewJob::new("echo", n.to_string()).options(hasty(5))).collect();
+    let ids = asleep_with(site, &sleeper, &NewJob::new("nap", "").options(hasty(5)), &jobs);
     let (busy, held) = (&ids[0], &ids[1..]);
 
     let mut other = site.worker().slots(2).lease("2s").env("AFRESH_EFFECTS", second.path()).start();
@@ -106,18 +95,4 @@ fn a_worker_that_slept_longer_than_its_leases_runs_nothing_that_it_held_ahead(si
         assert_eq!((first.starts(id), second.starts(id)), (0, 1), "{id} ran where it should not");
     }
     assert_eq!(ids.iter().map(|id| site.job(id)).collect::<Vec<_>>(), before);
-}
-
-/// A job that keeps the slot of this worker busy, and five behind it.
-fn held_ahead(site: &Site, worker: &Worker) -> Vec<JobId> {
-    // Short attempts teach it to take jobs ahead of its slot.
-    let short = site.enqueue_all((0..50).map(|_| NewJob::new("echo", "").queue("warm")).collect());
-    short.iter().for_each(|id| drop(site.succeeds(id)));
-    site.set_paused(&Scope::Queue, true);
-    let mut jobs = vec![NewJob::new("nap", "").options(JobOptions { priority: 9, ..hasty(5) })];
-    jobs.extend((0..5).map(|n| NewJob::new("echo", n.to_string()).options(hasty(5))));
-    let ids = site.enqueue_all(jobs);
-    site.set_paused(&Scope::Queue, false);
-    worker.starts(&ids[0]);
-    ids
 }
