@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use afresh_protocol::abi::env;
-use afresh_protocol::{ErrorRecord, Outcome, Usage};
+use afresh_protocol::{ErrorRecord, Outcome, OutcomeKind, Usage};
 use afresh_queue::history::MAX_HISTORY_BYTES;
-use afresh_queue::{AttemptRecord, Begun, JobLog, Lease, LoggedLine, NewJob, Note, RetryPolicy, RunningJob, Timestamp};
+use afresh_queue::{
+    AttemptRecord, Begun, Counters, JobLog, Lease, LoggedLine, NewJob, Note, RetryPolicy, RunningJob, Timestamp,
+    is_failure,
+};
 use afresh_sandbox::{Call, Cancel, LogLine, Reason, Report, Sandbox, Watch};
 
 use crate::config::Config;
@@ -93,6 +96,9 @@ impl Attempt {
                 return Ended { not_before, ..Ended::without_run(self.lease, Outcome::Interrupted, shop) };
             }
         };
+        if module.is_ok() && terms.retry.is_too_many(self.lease.job.counters) {
+            return Ended::spent(self.lease, terms.retry, shop);
+        }
         let (task, payload) = (&self.lease.job.task, self.lease.job.payload.len());
         let needed = match &module {
             Ok(_) => {
@@ -220,6 +226,29 @@ impl Ended {
         let retry = Terms::of(&policy, &lease.job.options, shop.registry.config()).retry;
         let (log, jobs) = (Vec::new(), Vec::new());
         Self { lease, outcome, record, log, jobs, retry, not_before: None, late_us: 0, share: None }
+    }
+
+    /// The end of an attempt that must not run, because its job had none left under these terms. It ends as what it was.
+    pub fn spent(lease: Lease, retry: RetryPolicy, shop: &Workshop) -> Self {
+        let counters = lease.job.counters;
+        let (starts, lost) = (counters.starts.saturating_sub(1), counters.lost);
+        let error = ErrorRecord::new(
+            "no_attempt_left",
+            format!(
+                "no attempt was left, so this one did not run: {starts} of {} had started, and {lost} of {} were lost with \
+                 their workers",
+                retry.max_attempts, retry.max_lost
+            ),
+        );
+        let mut earlier = lease.job.history.attempts().iter().map(|attempt| attempt.outcome);
+        let outcome = match earlier.find(|&outcome| is_failure(outcome)) {
+            Some(OutcomeKind::Lost) => Outcome::Lost(error),
+            _ => Outcome::Failed { error, retry_after: None },
+        };
+        let mut ended = Self { retry, ..Self::without_run(lease, outcome, shop) };
+        // It counts neither as a start nor, once it is decided, as a failure.
+        ended.lease.job.counters = Counters { starts, failures: counters.failures.saturating_sub(1), ..counters };
+        ended
     }
 
     /// The end of an attempt whose worker vanished: `lease` was taken over from it.

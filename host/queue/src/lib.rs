@@ -67,7 +67,7 @@ pub use history::{AttemptRecord, History};
 pub use job::{Job, JobId, JobOptions, JobView, NewJob};
 pub use lease::{Beat, Begun, Extended, Lease, LeaseRef, LeaseRequest, Vanished};
 pub use log::{JobLog, LoggedLine};
-pub use policy::{Counters, RetryPolicy, Settlement};
+pub use policy::{Counters, RetryPolicy, Settlement, is_failure};
 pub use schedule::Schedule;
 pub use state::State;
 pub use unique::{Unique, UniqueScope};

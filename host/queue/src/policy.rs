@@ -144,6 +144,12 @@ impl RetryPolicy {
         self.is_spent(counters.lose(Begun::Known))
     }
 
+    /// Whether the attempt that `counters.starts` counts is one too many, because whoever decided after the one before went by
+    /// other terms: it had not the task's module, or the operator has changed the limits since.
+    pub fn is_too_many(&self, counters: Counters) -> bool {
+        self.is_spent(counters.give_back())
+    }
+
     fn is_spent(&self, counters: Counters) -> bool {
         counters.starts >= self.max_attempts || counters.lost >= self.max_lost
     }
@@ -362,6 +368,28 @@ mod tests {
                 counters = after;
             }
             prop_assert!(false, "it goes round for ever");
+        }
+
+        #[test]
+        fn an_attempt_after_a_retry_is_not_too_many_and_one_after_the_last_is(
+            policy in policies(), lost in prop::collection::vec(any::<bool>(), 200), seed: u64,
+        ) {
+            let mut random = StdRng::seed_from_u64(seed);
+            let mut counters = Counters::default();
+            for lost in lost {
+                counters.starts += 1;
+                prop_assert!(!policy.is_too_many(counters));
+                let (settlement, after) = match lost {
+                    true => policy.decide_lost(Begun::Known, counters, &mut random),
+                    false => policy.decide(outcome(OutcomeKind::Failed, None), counters, &mut random),
+                };
+                counters = after;
+                if settlement == Settlement::Bury {
+                    let next = Counters { starts: counters.starts + 1, ..counters };
+                    prop_assert!(policy.is_too_many(next));
+                    return Ok(());
+                }
+            }
         }
 
         #[test]

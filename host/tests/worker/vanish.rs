@@ -10,6 +10,7 @@ use crate::site::{Site, hasty, on_each_broker, outcomes};
 on_each_broker!(
     a_job_whose_worker_is_killed_comes_back_as_lost_and_runs_elsewhere,
     a_job_that_loses_every_worker_is_dead_as_lost,
+    a_last_attempt_that_somebody_without_its_module_takes_over_is_not_run_again,
     a_worker_back_from_the_dead_changes_nothing,
     a_worker_that_slept_longer_than_its_leases_runs_nothing_that_it_held_ahead,
 );
@@ -47,6 +48,29 @@ fn a_job_that_loses_every_worker_is_dead_as_lost(site: &mut Site) {
     let job = site.dies(&id);
     assert_eq!((job.attempts_started, outcomes(&job)), (2, vec!["lost", "lost"]));
     assert_eq!(job.attempts[0].error.as_ref().unwrap().kind, "lost");
+}
+
+fn a_last_attempt_that_somebody_without_its_module_takes_over_is_not_run_again(site: &mut Site) {
+    let effects = Effects::at(site.path("effects"));
+    site.task("once", &guests::endless(r#"{"task":"once","max_attempts":1,"min_backoff_ms":1,"max_backoff_ms":1}"#));
+    site.module("other/echo.wasm", &guests::wasm(&guests::echo()));
+    let id = site.enqueue(NewJob::new("once", ""));
+    let mut first = site.worker().slots(1).lease("1s").env("AFRESH_EFFECTS", effects.path()).start();
+    first.starts(&id);
+    first.kill();
+
+    let mut without = site.worker_with(&site.path("other")).slots(1).lease("1s").start();
+    without.says("attempt lost");
+    site.wait(&id, "lost", |job| outcomes(job).contains(&"lost"));
+    without.terminate();
+    assert_eq!(without.ends(), 0);
+    assert!(!site.job(&id).state.is_terminal(), "by the defaults it has attempts left");
+
+    let _third = site.worker().slots(1).lease("1s").env("AFRESH_EFFECTS", effects.path()).start();
+    let job = site.dies(&id);
+    assert_eq!((job.attempts_started, effects.starts(&id)), (1, 1), "{job:#?}");
+    let newest = &job.attempts[0];
+    assert_eq!((newest.outcome.as_str(), newest.error.as_ref().unwrap().kind.as_str()), ("lost", "no_attempt_left"));
 }
 
 fn a_worker_back_from_the_dead_changes_nothing(site: &mut Site) {
