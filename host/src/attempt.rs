@@ -8,7 +8,7 @@ use afresh_protocol::abi::env;
 use afresh_protocol::{ErrorRecord, Outcome, OutcomeKind, Usage};
 use afresh_queue::history::MAX_HISTORY_BYTES;
 use afresh_queue::{
-    AttemptRecord, Begun, Counters, JobLog, Lease, LoggedLine, NewJob, Note, RetryPolicy, RunningJob, Timestamp,
+    AttemptRecord, Begun, Counters, Job, JobLog, Lease, LoggedLine, NewJob, Note, RetryPolicy, RunningJob, Timestamp,
     is_failure,
 };
 use afresh_sandbox::{Call, Cancel, LogLine, Reason, Report, Sandbox, Watch};
@@ -112,8 +112,7 @@ impl Attempt {
         };
         let job = &self.lease.job;
         if module.is_ok()
-            && let Err(reason) =
-                begin.attempt(&self.lease, terms.retry.is_last(job.counters), &self.cancel, &self.until)
+            && let Err(reason) = begin.attempt(&self.lease, is_told_first(job, &terms.retry), &self.cancel, &self.until)
         {
             return Ended::without_run(self.lease, never_started(reason), shop);
         }
@@ -299,6 +298,13 @@ impl Voice {
         }));
         Some(Note { lease: self.lease.clone(), progress: glimpse.progress, log })
     }
+}
+
+/// Whether the broker has to know that an attempt begins before its guest runs: a last one, and one of a job that was lost
+/// before, so that whichever job takes workers down is found out.
+fn is_told_first(job: &Job, retry: &RetryPolicy) -> bool {
+    let was_lost = job.history.attempts().iter().any(|attempt| attempt.outcome == OutcomeKind::Lost);
+    was_lost || retry.is_last(job.counters)
 }
 
 /// Whether the operator lets this task enqueue anywhere.

@@ -3,7 +3,7 @@
 //! * [`turns`]: in which order the next lease asks its queues
 //! * [`slots`]: the threads that guests run on, one attempt at a time each
 //! * [`in_flight`]: the leases this worker holds, from lease to settlement
-//! * [`begins`]: tells the broker of last attempts before they run
+//! * [`begins`]: tells the broker of last attempts, and of those of jobs that were lost before, before they run
 //! * [`settler`]: decides what becomes of ended attempts, and settles them in batches
 //! * [`notes`]: passes on what attempts say while they run
 //! * [`heartbeat`]: extends the leases; [`until`]: when they end for sure

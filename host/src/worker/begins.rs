@@ -1,5 +1,6 @@
-//! Tells the broker of last attempts before they run, all of a queue that wait in one call: then a job is dead as lost only of an
-//! attempt that had begun, and no guest runs once more than its job may. Other attempts cost no call.
+//! Tells the broker of some attempts before they run, all of a queue that wait in one call. Of last ones: then a job is dead
+//! as lost only of an attempt that had begun, and no guest runs once more than its job may. And of those whose job was lost
+//! before: then it is known which job takes workers down. Other attempts cost no call.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use super::until::{Moment, Until};
 /// The most attempts in one call.
 const BATCH: usize = 128;
 
-/// Tells the broker of last attempts.
+/// Tells the broker that attempts begin.
 pub struct Begins {
     broker: Arc<dyn Broker>,
     lease: Duration,
@@ -39,13 +40,13 @@ struct Ask {
 }
 
 impl Begin {
-    /// The attempt's guest is about to run. Blocks this thread while the broker is told of it, if it is a last one.
+    /// The attempt's guest is about to run. Blocks this thread until the broker knows, if it is to be `told_first`.
     ///
     /// # Errors
     /// Why it must not run.
-    pub fn attempt(&self, lease: &Lease, is_last: bool, cancel: &Cancel, until: &Until) -> Result<(), Reason> {
+    pub fn attempt(&self, lease: &Lease, told_first: bool, cancel: &Cancel, until: &Until) -> Result<(), Reason> {
         let reference = lease.reference();
-        if is_last {
+        if told_first {
             let (may_run, answer) = oneshot::channel();
             let ask = Ask { lease: reference.clone(), cancel: cancel.clone(), until: until.clone(), may_run };
             // Nobody to ask, or to answer, means that the worker ends.
@@ -77,9 +78,9 @@ impl Begins {
         let (mut trouble, mut waiting) = (Backoff::at_most(self.lease / 10), Vec::new());
         while !waiting.is_empty() || self.asked.recv_many(&mut waiting, BATCH).await > 0 {
             match self.tick(&mut waiting).await {
-                Ok(()) => trouble.over("last attempts begin again"),
+                Ok(()) => trouble.over("attempts begin again"),
                 Err(error) => {
-                    let pause = trouble.pause("failed to tell of last attempts before they run", &error);
+                    let pause = trouble.pause("failed to tell of attempts before they run", &error);
                     tokio::time::sleep(pause).await;
                     waiting.extend(std::iter::from_fn(|| self.asked.try_recv().ok()));
                     let_go(&mut waiting);
@@ -152,14 +153,14 @@ mod tests {
     }
 
     /// What a slot is told that is about to run this attempt.
-    async fn told(begin: &Begin, lease: &Lease, is_last: bool, cancel: &Cancel) -> Result<(), Reason> {
+    async fn told(begin: &Begin, lease: &Lease, told_first: bool, cancel: &Cancel) -> Result<(), Reason> {
         let (begin, lease, cancel) = (begin.clone(), lease.clone(), cancel.clone());
         let until = Until::new(Moment::now(), LEASE);
-        tokio::task::spawn_blocking(move || begin.attempt(&lease, is_last, &cancel, &until)).await.unwrap()
+        tokio::task::spawn_blocking(move || begin.attempt(&lease, told_first, &cancel, &until)).await.unwrap()
     }
 
     #[tokio::test]
-    async fn a_last_attempt_runs_once_the_broker_knows_and_no_other_asks() {
+    async fn an_attempt_that_is_told_first_runs_once_the_broker_knows_and_no_other_asks() {
         let clock = Clock::manual(afresh_queue::Timestamp(0));
         let (broker, lease) = leased(&clock, 0).await;
         let (agent, begin) = agent(&broker);

@@ -6,7 +6,10 @@ use afresh_queue::{JobId, JobOptions, NewJob, Scope, State};
 use crate::guests;
 use crate::site::{Site, hasty, on_each_broker, outcomes};
 
-on_each_broker!(a_job_that_takes_its_workers_down_is_dead_and_those_held_ahead_are_not);
+on_each_broker!(
+    a_job_that_takes_its_workers_down_is_dead_and_those_held_ahead_are_not,
+    a_job_that_was_lost_is_told_of_before_it_runs_again,
+);
 
 fn a_job_that_takes_its_workers_down_is_dead_and_those_held_ahead_are_not(site: &mut Site) {
     site.task("poison", &guests::spin());
@@ -43,4 +46,20 @@ fn a_job_that_takes_its_workers_down_is_dead_and_those_held_ahead_are_not(site: 
         assert_eq!(site.succeeds(id), n.to_string());
         assert_eq!(outcomes(&site.job(id)), ["lost", "lost", "succeeded"], "it was lost as often, and did no harm");
     }
+}
+
+fn a_job_that_was_lost_is_told_of_before_it_runs_again(site: &mut Site) {
+    site.task("echo", &guests::echo());
+    let id = site.enqueue(NewJob::new("echo", "hello").options(hasty(25)));
+    for step in ["begun", "told"] {
+        let mut worker = site.worker().slots(1).lease("1s").env("FAILPOINTS", format!("{step}=return")).start();
+        worker.dies();
+    }
+    let _third = site.worker().slots(1).lease("1s").start();
+    assert_eq!(site.succeeds(&id), "hello");
+    let job = site.job(&id);
+    assert_eq!(outcomes(&job), ["lost", "lost", "succeeded"]);
+    let error = |at: usize| &job.attempts[at].error.as_ref().unwrap().message;
+    assert!(error(2).contains("before this attempt is known to have begun"), "it had attempts to spare: {job:#?}");
+    assert!(error(1).contains("when this attempt had begun"), "the broker was told: {job:#?}");
 }
