@@ -17,7 +17,7 @@ pub struct Counters {
     /// Waits that cost no attempt: snoozes, missing or bad modules, and last attempts that were lost before they began.
     /// Bounded too, so that no job waits for ever.
     pub waits: u32,
-    /// Attempts that had begun when their worker vanished.
+    /// Attempts that had begun, or are presumed to have, when their worker vanished.
     pub lost: u32,
 }
 

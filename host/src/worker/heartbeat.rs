@@ -1,5 +1,6 @@
-//! Extends the leases while their attempts run, three times in a lease's life. One that is no longer ours ends its
-//! attempt: somebody else has the job. So does one whose job was cancelled, should nobody have heard of that.
+//! Extends the leases while their attempts run, three times in a lease's life; the worker does so too before it takes over
+//! those of others. One that is no longer ours ends its attempt: somebody else has the job. So does one whose job was
+//! cancelled, should nobody have heard of that.
 
 use std::collections::HashMap;
 use std::sync::Arc;

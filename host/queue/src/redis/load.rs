@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::job::PAYLOAD_CEILING;
 
-/// How long a server may take to answer, whatever is carried. Longer than a hiccup of its disk, shorter than a lease. A
-/// call that ran into it may have been carried out nonetheless: every verb is safe to repeat.
+/// How long a server may take to answer, whatever is carried. Longer than a hiccup of its disk, shorter than a usual
+/// lease. A call that ran into it may have been carried out nonetheless: every verb is safe to repeat.
 pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The slowest link that is reckoned with.
