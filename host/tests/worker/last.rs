@@ -16,7 +16,7 @@ fn a_last_attempt_that_was_held_ahead_when_its_worker_was_killed_runs_after_all_
     let [first, second] = ["first", "second"].map(|name| Effects::at(site.path(name)));
     let worker = site.worker().queues("default,warm").slots(1).lease("2s");
     let mut killed = worker.env("AFRESH_EFFECTS", first.path()).start();
-    let jobs: Vec<_> = (0..3).map(|n| NewJob::new("echo", n.to_string()).options(hasty(1))).collect();
+    let jobs: Vec<_> = (0..2).map(|n| NewJob::new("echo", n.to_string()).options(hasty(1))).collect();
     let ids = asleep_with(site, &killed, &NewJob::new("nap", "").options(hasty(1)), &jobs);
     killed.kill();
 

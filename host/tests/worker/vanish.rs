@@ -99,7 +99,7 @@ fn a_worker_that_slept_longer_than_its_leases_runs_nothing_that_it_held_ahead(si
     site.task("nap", &guests::nap(2_000, "rested"));
     let [first, second] = ["first", "second"].map(|name| Effects::at(site.path(name)));
     let sleeper = site.worker().queues("default,warm").slots(1).lease("2s").env("AFRESH_EFFECTS", first.path()).start();
-    let jobs: Vec<_> = (0..5).map(|n| NewJob::new("echo", n.to_string()).options(hasty(5))).collect();
+    let jobs: Vec<_> = (0..2).map(|n| NewJob::new("echo", n.to_string()).options(hasty(5))).collect();
     let ids = asleep_with(site, &sleeper, &NewJob::new("nap", "").options(hasty(5)), &jobs);
     let (busy, held) = (&ids[0], &ids[1..]);
 
