@@ -235,8 +235,9 @@ fn settled_half(mut stage: Stage) {
     let (mut jobs, mut before) = (Vec::new(), 0);
     for _ in 0..2 {
         jobs.extend(stage.jobs(20, "pour", "default"));
-        // The settler is held up once, so that what ends meanwhile is settled together.
-        let points = "decided=1*sleep(700);settled-half=return";
+        // The settler is held up once, for as long as twenty guests may take on a busy machine, so that what ends meanwhile
+        // is settled together.
+        let points = "decided=1*sleep(3000);settled-half=return";
         let worker = stage.worker().env("FAILPOINTS", points).slots(20).start();
         stage.dies(worker);
         let settled = jobs.iter().filter(|job| stage.site.job(job).state == State::Succeeded).count();
