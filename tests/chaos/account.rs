@@ -246,7 +246,7 @@ impl Case<'_> {
     fn cause(&self, outcome: &str, worker: &str, began: Us, over: Us) -> Option<Kind> {
         let life = self.ledger.lives.get(worker);
         let hit = |fault: &&Fault| {
-            fault.kind.is_why(outcome)
+            fault.is_why(outcome)
                 && (fault.life.is_none() || fault.life.as_ref() == life)
                 && fault.from <= over
                 && began <= fault.until + fault.kind.aftermath()

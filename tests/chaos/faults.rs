@@ -20,6 +20,22 @@ pub struct Fault {
     pub tail: Us,
 }
 
+impl Fault {
+    /// Whether an attempt can have come to this by it. A shutdown that took longer than it may has found a machine, or a store,
+    /// that did not get on: then what was on its way back may have come too late.
+    pub fn is_why(&self, outcome: &str) -> bool {
+        let too_long = match self.kind {
+            Kind::WorkerTerminated => self.until - self.from > A_SHUTDOWN,
+            Kind::FleetRestarted => self.until - self.from > 3 * A_SHUTDOWN,
+            _ => false,
+        };
+        self.kind.is_why(outcome) || outcome == "lost" && too_long
+    }
+}
+
+/// How long a worker may take to end: a second of patience, and as long as its leases last.
+const A_SHUTDOWN: Us = 4_000_000;
+
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Kind {
@@ -139,9 +155,9 @@ impl Kind {
         }
     }
 
-    /// Whether an attempt can have come to this by it: `lost` by what keeps a lease from being extended, or its holder from
-    /// settling; `interrupted` by a shutdown and by nothing else, which in turn loses nothing.
-    pub fn is_why(self, outcome: &str) -> bool {
+    /// `lost` by what keeps a lease from being extended, or its holder from settling; `interrupted` by a shutdown and by
+    /// nothing else, which in turn loses nothing.
+    fn is_why(self, outcome: &str) -> bool {
         match self {
             Self::ScriptsForgotten | Self::MemoryFull | Self::ClockSkewed => false,
             Self::WorkerTerminated | Self::FleetRestarted => outcome == "interrupted",

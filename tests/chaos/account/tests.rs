@@ -152,6 +152,8 @@ fn a_shutdown_that_costs_an_attempt_is_found() {
         assert!(error.contains("attempt 1 ran in vain on a, as lost"), "{error}");
         assert_eq!(of(vec![ran_twice("interrupted")], hit(kind)).unwrap().again, [(kind, 1)].into());
     }
+    let slow = vec![fault(Kind::WorkerTerminated, 10, 15, Some(0))];
+    assert_eq!(of(vec![ran_twice("lost")], slow).unwrap().again.len(), 1, "the machine did not get on");
     assert_eq!(of(vec![dead], hit(Kind::WorkerKilled)).unwrap().dead_lost, 1);
     let error = of(vec![ran_twice("interrupted")], hit(Kind::WorkerKilled)).unwrap_err();
     assert!(error.contains("attempt 1 ran in vain on a, as interrupted"), "{error}");
