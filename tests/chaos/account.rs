@@ -21,6 +21,9 @@ use crate::ledger::{Attempt, Entry, Ledger, Past, Record, Us};
 /// Faults so long before or after anything that happened to a job are shown with it.
 const AROUND: Us = 10_000_000;
 
+/// How long after its lease was given a guest may begin: leases last so long.
+const BELATED: Us = 3_000_000;
+
 /// How many lost attempts make a job dead, whatever its `max_attempts`: the worker's default.
 const MOST_LOST: usize = 3;
 
@@ -102,7 +105,7 @@ impl Case<'_> {
             return Err("it exists although the job that it was to follow has not succeeded".into());
         }
         account.jobs += 1;
-        let starts = attempts.iter().filter(|attempt| attempt.counts() && !self.in_a_tail(attempt.began)).count();
+        let starts = attempts.iter().filter(|attempt| attempt.counts() && self.forgot(attempt).is_none()).count();
         if starts.max(record.starts as usize) > asked.max_attempts as usize {
             return Err(format!("it was started {starts} times, and may be {} times", asked.max_attempts));
         }
@@ -181,7 +184,7 @@ impl Case<'_> {
         }
         let later = attempts.iter().find(|later| later.comes_after(ran));
         match later {
-            Some(later) if !self.in_a_tail(later.began) => Err(format!(
+            Some(later) if self.forgot(later).is_none() => Err(format!(
                 "attempt {} has settled it, after the lease of attempt {} was given",
                 ran.number, later.number
             )),
@@ -201,7 +204,7 @@ impl Case<'_> {
             return Ok(None);
         }
         let over = attempt.end.as_ref().map_or(attempt.began, |(at, _)| *at);
-        if let Some(tail) = self.tail(attempt.began).or(self.tail(over)) {
+        if let Some(tail) = self.forgot(attempt).or(self.tail(over, 0)) {
             return Ok(Some(tail.kind));
         }
         if outcome == Some("succeeded") {
@@ -260,14 +263,19 @@ impl Case<'_> {
         own.map(|fault| fault.kind)
     }
 
-    /// The fault by which the store may have lost what it acknowledged at this instant.
-    fn tail(&self, at: Us) -> Option<&Fault> {
+    /// The fault by which the store may have lost what it acknowledged at this instant, or so long before it.
+    fn tail(&self, at: Us, belated: Us) -> Option<&Fault> {
         let mut faults = self.ledger.faults.iter().filter(|fault| fault.tail > 0);
-        faults.find(|fault| (fault.from - fault.tail..=fault.until).contains(&at))
+        faults.find(|fault| (fault.from - fault.tail..=fault.until + belated).contains(&at))
     }
 
     fn in_a_tail(&self, at: Us) -> bool {
-        self.tail(at).is_some()
+        self.tail(at, 0).is_some()
+    }
+
+    /// The fault by which the store may have forgotten the lease of this run, which was given some time before it.
+    fn forgot(&self, attempt: &Attempt) -> Option<&Fault> {
+        self.tail(attempt.began, BELATED)
     }
 }
 

@@ -262,7 +262,11 @@ fn what_a_store_has_forgotten_may_be_there_again() {
     (record.history, record.reply) = (vec![past("a", 1, "succeeded", 41)], Some("reply 101".into()));
     let at = |second| vec![fault(Kind::FailoverSudden, second, second + 2, None)];
     assert_eq!(of(vec![entry.clone()], at(10)).unwrap().again, [(Kind::FailoverSudden, 1)].into());
-    assert!(of(vec![entry], at(20)).unwrap_err().contains("attempt 1 has settled it, after the lease of attempt 1"));
+    assert_eq!(of(vec![entry.clone()], at(6)).unwrap().again, [(Kind::FailoverSudden, 1)].into(), "it began belatedly");
+    for late in [4, 20] {
+        let error = of(vec![entry.clone()], at(late)).unwrap_err();
+        assert!(error.contains("attempt 1 has settled it, after the lease of attempt 1"), "{error}");
+    }
 }
 
 #[test]
