@@ -80,12 +80,12 @@ async fn extend_these(
     let extended = broker.extend(beats, length).await?;
     steps::reached("extended");
     for (beat, extended) in beats.iter().zip(extended) {
+        if extended != Extended::Lost {
+            in_flight.extend(&beat.lease, asked, length);
+        }
         match extended {
-            Extended::Held => in_flight.extend(&beat.lease, asked, length),
-            Extended::Cancelling => {
-                in_flight.extend(&beat.lease, asked, length);
-                in_flight.cancel(&beat.lease, Reason::Cancelled);
-            }
+            Extended::Held => {}
+            Extended::Cancelling => in_flight.cancel(&beat.lease, Reason::Cancelled),
             // Settled between the question and the answer, or lost; only in the second case is it still held.
             Extended::Lost => in_flight.cancel(&beat.lease, Reason::LeaseLost),
         }
