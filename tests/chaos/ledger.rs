@@ -188,6 +188,15 @@ impl Entry {
     }
 }
 
+/// The jobs whose guests a worker's file says began, in their order.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn began(effects: &Path) -> anyhow::Result<Vec<String>> {
+    let began = lines::<Line>(effects)?.into_iter().filter(|line| line.what == "start");
+    Ok(began.map(|line| line.job).collect())
+}
+
 /// The lines of a file that there may not be; the last may be torn, where a kill came while it was written.
 fn lines<T: for<'de> Deserialize<'de>>(path: &Path) -> anyhow::Result<Vec<T>> {
     if !path.exists() {

@@ -12,6 +12,7 @@ use rand::rngs::StdRng;
 use tokio::runtime::Runtime;
 
 use crate::fleet::Setting;
+use crate::ledger;
 use crate::load;
 use crate::process;
 use crate::site::Site;
@@ -137,12 +138,7 @@ fn await_left(
 
 /// Checks that one slot has run its jobs in the order in which they came.
 fn in_order(effects: &Path) -> anyhow::Result<()> {
-    let text = std::fs::read_to_string(effects)?;
-    let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let ran: Vec<_> = lines
-        .filter(|line| line["what"] == "start")
-        .filter_map(|line| Some(line["job"].as_str()?.to_owned()))
-        .collect();
+    let ran = ledger::began(effects)?;
     let wrong = ran.windows(2).find(|pair| pair[0] >= pair[1]);
     ensure!(wrong.is_none(), "one slot has run {wrong:?} in this order");
     ensure!(ran.len() as u64 >= IN_ORDER / 2, "one slot has run no more than {} jobs", ran.len());
@@ -153,8 +149,7 @@ fn in_order(effects: &Path) -> anyhow::Result<()> {
 /// The memory of the one worker, when it has stopped growing.
 fn settled_memory(site: &Site) -> anyhow::Result<u64> {
     let pid = site.fleet.workers[0].pid();
-    let connected = || site.fleet.proxies().all(|proxy| !proxy.arrivals().is_empty());
-    ensure!(wait_until(SOON, connected), "a worker does not connect");
+    all_connect(site)?;
     let mut last = 0;
     let settled = wait_until(SOON, || {
         let before = std::mem::replace(&mut last, process::memory(pid, "VmRSS").unwrap_or(0));
@@ -165,10 +160,16 @@ fn settled_memory(site: &Site) -> anyhow::Result<u64> {
     Ok(last)
 }
 
+/// Waits until each worker has asked for a connection.
+fn all_connect(site: &Site) -> anyhow::Result<()> {
+    let connected = || site.fleet.proxies().all(|proxy| !proxy.arrivals().is_empty());
+    ensure!(wait_until(SOON, connected), "a worker does not connect");
+    Ok(())
+}
+
 fn outage(setting: Setting, seed: u64) -> anyhow::Result<()> {
     let mut site = Site::start(StoreKind::RedisEverysec, setting, StdRng::seed_from_u64(seed))?;
-    let connected = |site: &Site| site.fleet.proxies().all(|proxy| !proxy.arrivals().is_empty());
-    ensure!(wait_until(SOON, || connected(&site)), "the workers do not connect");
+    all_connect(&site)?;
 
     let from = Instant::now();
     site.store.servers()?.crash(OUTAGE);
