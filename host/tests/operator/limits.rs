@@ -52,7 +52,7 @@ fn a_job_that_a_newer_version_wrote_says_that_it_waits_for_a_newer_worker() {
     cli.enqueue("t", "a");
     cli.server().command("HSET afresh:{default}:job:a v 2");
     assert!(cli.lease_if_any().is_none());
-    assert_eq!(cli.show("a")["held_by"], "record:2");
+    assert_eq!(cli.show("a")["held_by"], "record:3");
     let page = cli.run(&["job", "show", "a"]).ok();
     assert!(page.contains("held by     its record, of version 2: it waits for a worker of a newer Afresh"), "{page}");
     assert!(page.contains("afresh workers "), "{page}");

@@ -30,7 +30,7 @@ pub fn redis_answer(bytes: &[u8]) -> Answered {
     let _ = read::<Answer>(&value).map(|answer| answer.of(JobId::fresh()));
     let _ = read::<flows::Answer>(&value);
     for row in read::<Leased>(&value).map(|leased| leased.rows).unwrap_or_default() {
-        match row.into_lease("default", Timestamp::now(), Duration::from_secs(30)) {
+        match row.into_lease("default", 1, Timestamp::now(), Duration::from_secs(30)) {
             Ok(lease) => answered.leases.push(lease),
             Err(unreadable) => answered.reasons.push(unreadable.reason),
         }

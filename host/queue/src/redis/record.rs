@@ -125,13 +125,14 @@ pub(super) fn decode_options(bytes: &[u8], priority: i32) -> Result<JobOptions, 
     Ok(JobOptions { priority, ..options })
 }
 
-/// Adds the thirteen arguments that bury an unreadable job with `history`.
+/// Adds the seven arguments that bury an unreadable job with `history`.
 pub(super) fn add_burial(call: &mut Call, job: &Unreadable, history: &History) {
-    call.arg(&job.id).arg(job.token).arg("bury").arg(0).arg("").arg(job.starts).arg(0).arg(0).arg(0);
-    call.arg(OutcomeKind::Rejected.as_str()).arg(fingerprint(history)).arg(history.encode()).arg(0);
+    let (rejected, starts, print) = (OutcomeKind::Rejected.as_str(), job.starts, fingerprint(history));
+    call.arg(&job.id).arg(job.token).arg("bury").arg(0).arg("").arg(history.encode());
+    call.arg(format!("{rejected} {starts} 0 0 0 0 {print}"));
 }
 
-/// Adds the thirteen arguments of a settlement, then those of the jobs that come with it.
+/// Adds the seven arguments of a settlement, then those of the jobs that come with it.
 pub(super) fn add_settlement(call: &mut Call, settle: &Settle) {
     let (verb, span, reply) = match &settle.settlement {
         Settlement::Complete { reply, keep } => ("complete", *keep, reply.as_slice()),
@@ -140,15 +141,25 @@ pub(super) fn add_settlement(call: &mut Call, settle: &Settle) {
         Settlement::Release => ("release", Duration::ZERO, [].as_slice()),
         Settlement::Cancel => ("cancel", KEEP_CANCELLED, [].as_slice()),
     };
-    let Counters { starts, failures, waits, lost } = settle.counters;
-    let print = if settle.settlement == Settlement::Bury { fingerprint(&settle.history) } else { String::new() };
     call.arg(settle.lease.id.as_str()).arg(settle.lease.token).arg(verb).arg(micros(span)).arg(reply);
-    call.arg(starts).arg(failures).arg(waits).arg(lost).arg(settle.outcome.as_str()).arg(print);
-    call.arg(settle.history.encode()).arg(settle.jobs.len());
+    call.arg(settle.history.encode()).arg(besides(settle));
     for job in &settle.jobs {
         call.arg(if job.queue == settle.lease.queue { "" } else { &job.queue });
         add_new_job(call, job);
     }
+}
+
+/// What a settlement says besides; nothing where a job has just succeeded, which is what most do: every argument costs the
+/// server.
+fn besides(settle: &Settle) -> String {
+    let Counters { starts, failures, waits, lost } = settle.counters;
+    let bare = settle.jobs.is_empty() && (failures, waits, lost) == (0, 0, 0);
+    if bare && settle.outcome == OutcomeKind::Succeeded && matches!(settle.settlement, Settlement::Complete { .. }) {
+        return String::new();
+    }
+    let print = if settle.settlement == Settlement::Bury { fingerprint(&settle.history) } else { String::new() };
+    let (outcome, jobs) = (settle.outcome.as_str(), settle.jobs.len());
+    format!("{outcome} {starts} {failures} {waits} {lost} {jobs} {print}")
 }
 
 /// Adds the arguments of a batch, after now.
@@ -241,7 +252,6 @@ pub(super) struct Leased {
 /// One lease as a script answers it.
 pub(super) struct Row {
     id: Vec<u8>,
-    token: u64,
     starts: u32,
     job: Result<Job, String>,
     previous_worker: Option<Vanished>,
@@ -257,46 +267,63 @@ pub(super) struct Unreadable {
 
 impl Row {
     /// The lease, of a job that can be run; else what is known of it, and the reason.
-    pub(super) fn into_lease(self, queue: &str, since: Timestamp, duration: Duration) -> Result<Lease, Unreadable> {
+    pub(super) fn into_lease(
+        self,
+        queue: &str,
+        token: u64,
+        since: Timestamp,
+        duration: Duration,
+    ) -> Result<Lease, Unreadable> {
         match self.job {
             Ok(job) => Ok(Lease {
                 job: Job { queue: queue.to_owned(), ..job },
-                token: self.token,
+                token,
                 until: Timestamp(since.0 + micros(duration)),
                 since,
                 previous_worker: self.previous_worker,
             }),
-            Err(reason) => Err(Unreadable { id: self.id, token: self.token, starts: self.starts, reason }),
+            Err(reason) => Err(Unreadable { id: self.id, token, starts: self.starts, reason }),
         }
     }
 }
 
 impl FromRedisValue for Leased {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
-        let mut values = Vec::<Value>::from_redis_value(value)?.into_iter();
-        let mut head = || from_redis_value::<i64>(values.next().unwrap_or(Value::Nil));
+        let mut values = Fields(Vec::<Value>::from_redis_value(value)?.into_iter());
+        let mut head = || values.next::<i64>();
         let (now, more, bytes) = (Timestamp(head()?), head()? != 0, usize::try_from(head()?).unwrap_or_default());
-        let rows = values.map(from_redis_value).collect::<Result<_, _>>()?;
+        let mut rows = Vec::with_capacity(values.0.len() / Row::FIELDS);
+        while values.0.len() > 0 {
+            rows.push(Row::read(&mut values)?);
+        }
         Ok(Self { now, more, bytes, rows })
     }
 }
 
-impl FromRedisValue for Row {
+impl Row {
+    /// The values that a script answers for each.
+    const FIELDS: usize = 6;
+
     /// Only what the script itself puts into a row must be there. What it repeats of a record may be anything: one job
     /// that cannot be read is no reason to lose the leases of the others.
-    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
-        let mut fields = Fields(Vec::<Value>::from_redis_value(value)?.into_iter());
-        let (id, token) = (fields.next::<Vec<u8>>()?, fields.next()?);
+    fn read(fields: &mut Fields) -> Result<Self, ParsingError> {
+        let id = fields.next::<Vec<u8>>()?;
         let starts = small("starts", fields.next());
-        let job = read_job(&id, &starts, &mut fields);
-        let worker = fields.next::<Option<Vec<u8>>>()?.map(|name| String::from_utf8_lossy(&name).into_owned());
-        let begun = fields.next::<Option<u8>>().ok().flatten().unwrap_or_default();
+        let [task, payload, at] = std::array::from_fn(|_| fields.next());
+        let mut rest = match fields.0.next() {
+            Some(Value::Array(rest)) => Some(Fields(rest.into_iter())),
+            _ => None,
+        };
+        let job = read_job(&id, &starts, [task, payload, at], rest.as_mut());
+        let mut end = rest.unwrap_or(Fields(Vec::new().into_iter()));
+        let worker = end.next::<Option<Vec<u8>>>()?.map(|name| String::from_utf8_lossy(&name).into_owned());
+        let begun = end.next::<Option<u8>>().ok().flatten().unwrap_or_default();
         let previous_worker = worker.map(|worker| Vanished { worker, begun: Begun::of_number(begun) });
-        Ok(Self { id, token, starts: starts.unwrap_or_default(), job, previous_worker })
+        Ok(Self { id, starts: starts.unwrap_or_default(), job, previous_worker })
     }
 }
 
-/// The fields of a row, in the order of the script's header.
+/// Values in the order of a script's header.
 struct Fields(std::vec::IntoIter<Value>);
 
 impl Fields {
@@ -324,31 +351,45 @@ fn small(name: &str, field: Field) -> Result<u32, String> {
     u32::try_from(number(name, field)?).map_err(|_| format!("its `{name}` is out of range"))
 }
 
-/// The job in a row; ten fields are taken whatever they hold. The queue is filled in with the lease.
-fn read_job(id: &[u8], starts: &Result<u32, String>, fields: &mut Fields) -> Result<Job, String> {
-    let [task, payload, options, at, run_at, priority, failures, waits, lost, history]: [Field; 10] =
-        std::array::from_fn(|_| fields.next());
+/// The job in a row, with seven fields of the rest, where there is one. The queue is filled in with the lease.
+fn read_job(
+    id: &[u8],
+    starts: &Result<u32, String>,
+    [task, payload, at]: [Field; 3],
+    rest: Option<&mut Fields>,
+) -> Result<Job, String> {
+    // All are taken, whatever they hold: more comes behind them.
+    let rest: Option<[Field; 7]> = rest.map(|rest| std::array::from_fn(|_| rest.next()));
     let id = std::str::from_utf8(id).map_err(|_| "its id is not UTF-8")?.parse()?;
-    let priority = i32::try_from(number("priority", priority)?).map_err(|_| "its `priority` is out of range")?;
     let task = String::from_utf8(bytes(task)?).map_err(|_| "its task's name is not UTF-8")?;
     if task.is_empty() {
         return Err("it names no task".to_owned());
     }
-    Ok(Job {
+    let (payload, enqueued_at) = (bytes(payload)?, Timestamp(number("at", at)?));
+    let job = Job {
         id,
         queue: String::new(),
         task,
-        payload: bytes(payload)?,
-        enqueued_at: Timestamp(number("at", at)?),
+        payload,
+        enqueued_at,
+        run_at: enqueued_at,
+        options: JobOptions::default(),
+        counters: Counters { starts: starts.clone()?, ..Counters::default() },
+        history: History::default(),
+    };
+    let Some([options, run_at, priority, failures, waits, lost, history]) = rest else { return Ok(job) };
+    let priority = i32::try_from(number("priority", priority)?).map_err(|_| "its `priority` is out of range")?;
+    Ok(Job {
         run_at: Timestamp(number("run_at", run_at)?),
         options: decode_options(&bytes(options)?, priority)?,
         counters: Counters {
-            starts: starts.clone()?,
             failures: small("failures", failures)?,
             waits: small("waits", waits)?,
             lost: small("lost", lost)?,
+            ..job.counters
         },
         history: History::decode(&bytes(history)?),
+        ..job
     })
 }
 

@@ -97,7 +97,7 @@ impl Call {
 /// The same script where records are of a version that this one does not know.
 #[cfg(feature = "steps")]
 fn next_version(source: &str) -> Option<String> {
-    let (this, next) = ("\nlocal VERSION = 1\n", "\nlocal VERSION = 2\n");
+    let (this, next) = ("\nlocal VERSION = 2\n", "\nlocal VERSION = 3\n");
     source.contains(this).then(|| source.replace(this, next))
 }
 

@@ -55,24 +55,25 @@ impl RedisBroker {
             }
             let mut call = self.call(script, queue);
             call.arg(max).arg(*bytes).arg(micros(request.duration)).arg(&request.worker).arg(leases.len());
-            call.arg(self.tokens.take(max)).arg(request.begin).arg(micros(KEEP_EXPIRED)).answers(*bytes);
+            let token = self.tokens.take(max);
+            call.arg(token).arg(request.begin).arg(micros(KEEP_EXPIRED)).answers(*bytes);
             let leased: Leased = self.link.invoke(&call).await?;
             let (more, count) = (leased.more, leased.rows.len());
             *bytes = bytes.saturating_sub(leased.bytes);
-            leases.extend(self.readable(queue, leased, request).await);
+            leases.extend(self.readable(queue, leased, token, request).await);
             if !more || count < max {
                 return Ok(more);
             }
         }
     }
 
-    /// The leases that can be run; the others are buried where people see them, so that they cannot block their queue.
-    async fn readable(&self, queue: &str, leased: Leased, by: &LeaseRequest) -> Vec<Lease> {
+    /// The leases that can be run, the first with this token; the others are buried where people see them, so that they cannot block their queue.
+    async fn readable(&self, queue: &str, leased: Leased, token: u64, by: &LeaseRequest) -> Vec<Lease> {
         let now = leased.now;
         let mut leases = Vec::with_capacity(leased.rows.len());
         let mut unreadable = Vec::new();
-        for row in leased.rows {
-            match row.into_lease(queue, now, by.duration) {
+        for (row, token) in leased.rows.into_iter().zip(token..) {
+            match row.into_lease(queue, token, now, by.duration) {
                 Ok(lease) => leases.push(lease),
                 Err(job) => unreadable.push(job),
             }

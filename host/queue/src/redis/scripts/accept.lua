@@ -165,6 +165,7 @@ local function hold_unique(id, unique, for_ms)
 end
 
 local queued, scheduled, start_by = {}, {}, {}
+local VERSION_TEXT, at = text(VERSION), text(now)
 
 -- Accepts a job that was read: 1, or 0 if a job with its id was there already, or the id of the job that has its unique
 -- key. Those accepted are put into their indexes by `put_accepted`.
@@ -174,12 +175,12 @@ local function accept(job)
   local other = others.unique_key and holder(others.unique_key)
   if other then return other end
   local later = job.run_at and job.run_at > now
-  local fields = {
-    key, 'v', text(VERSION), 'state', later and 'scheduled' or 'queued', 'at', text(now), 'task', job.task, 'payload', job.payload,
-  }
+  local fields, count = {
+    key, 'v', VERSION_TEXT, 'state', later and 'scheduled' or 'queued', 'at', at, 'task', job.task, 'payload', job.payload,
+  }, 11
   local function set(field, value)
-    fields[#fields + 1] = field
-    fields[#fields + 1] = value
+    fields[count + 1], fields[count + 2] = field, value
+    count = count + 2
   end
   if later then set('run_at', text(job.run_at)) end
   if job.priority ~= 0 then set('priority', text(job.priority)) end
@@ -197,6 +198,8 @@ local function accept(job)
     start_by[#start_by + 1] = text(others.expires_at)
     start_by[#start_by + 1] = job.id
   end
+  -- So that a lease of any other job need not look.
+  if count > 11 then set('asked', '1') end
   redis.call('HSET', unpack(fields))
   local list = later and scheduled or queued
   list[#list + 1] = later and text(job.run_at) or place(job.priority, others.key)

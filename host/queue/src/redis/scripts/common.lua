@@ -19,7 +19,7 @@ local function number(field) return field and string.find(field, '^%-?%d+$') and
 
 -- The version of the records that this program writes. One of a newer version waits for a worker that knows it: no other
 -- leases it or takes it over. All else that scripts read of a record means the same in every version.
-local VERSION = 1
+local VERSION = 2
 
 -- The name under which a record of this version is held; nil for one that this program knows.
 local function newer(v)
@@ -27,7 +27,8 @@ local function newer(v)
   return v and v > VERSION and 'record:' .. text(v) or nil
 end
 
-local function record(id) return KEYS[1] .. ':job:' .. id end
+local RECORD = KEYS[1] .. ':job:'
+local function record(id) return RECORD .. id end
 
 -- Lua hands at most about 8,000 values to one call.
 local function in_parts(command, key, values)

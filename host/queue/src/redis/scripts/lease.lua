@@ -8,8 +8,10 @@
 --          4 the lease's length in µs · 5 worker · 6 how many jobs the caller has already (with none, the first job is
 --          given whatever its size) · 7 the first of so many tokens as 2 says, which no other lease of these jobs ever had
 --          8 how many begin at once, counted with those of 6 · 9 how long to keep what expires, in µs
--- Returns  now · 1 if there may be more · bytes of payloads and histories handed out, then one row for each lease:
---          id · token · starts · task · payload · options · at · run_at · priority · failures · waits · lost · history
+-- Returns  now · 1 if there may be more · bytes of payloads and histories handed out, then six for each lease; the first
+--          has the first token, and so on:
+--          id · starts · task · payload · at · '' for a job that asks for nothing and never ran, else an array of the rest:
+--          options · run_at · priority · failures · waits · lost · history
 -- States   queued → running, expired
 local max, max_bytes, has, begin = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[6]), tonumber(ARGV[8])
 -- The most jobs that are looked at, so that a queue of held jobs keeps nobody waiting.
@@ -20,7 +22,7 @@ if limited then max = math.min(max, (room('queue'))) end
 
 local ends, worker = text(now + tonumber(ARGV[4])), ARGV[5]
 local reply, running, bytes, looked_at, more = { now, 0, 0 }, {}, 0, 0, false
-local token, turns = tonumber(ARGV[7]), {}
+local token, turns, THIS = tonumber(ARGV[7]), {}, text(VERSION)
 
 -- The limit that keeps a job from starting, and until when; or nil.
 local function held_by(names)
@@ -30,68 +32,77 @@ local function held_by(names)
   end
 end
 
-while #running / 2 < max and looked_at < LOOKED_AT and not more do
-  local popped = redis.call('ZPOPMIN', K.queued, math.min(max - #running / 2, LOOKED_AT - looked_at))
+-- What a record says beyond the first seven fields below, which are all that a job has that asks for nothing and never ran.
+local NOTHING = {}
+local function rest_of(key)
+  return redis.call('HMGET', key, 'options', 'run_at', 'priority', 'failures', 'waits', 'lost', 'history', 'key', 'start_by',
+    'unique', 'scope', 'progress')
+end
+
+-- A job of this place leaves the queue: its turn, and all before it, are over.
+local function note_turn(score, priority)
+  local turn = tonumber(score) + priority * PRIORITY_STEP
+  -- Known at once: a callback may take its place meanwhile.
+  if turn > leased_turn(priority) then
+    turns[priority] = turn
+    turn_of[priority] = turn
+  end
+end
+
+local count, filled = 0, 3
+while count < max and looked_at < LOOKED_AT and not more do
+  local popped = redis.call('ZPOPMIN', K.queued, math.min(max - count, LOOKED_AT - looked_at))
   if #popped == 0 then break end
   for i = 1, #popped, 2 do
     local id, score = popped[i], popped[i + 1]
     local key = record(id)
-    local job = redis.pcall('HMGET', key, 'state', 'task', 'payload', 'options', 'at', 'run_at', 'priority', 'starts',
-      'failures', 'waits', 'lost', 'history', 'key', 'start_by', 'unique', 'scope', 'progress', 'v')
+    local job = redis.pcall('HMGET', key, 'state', 'task', 'payload', 'at', 'v', 'starts', 'asked')
     looked_at = looked_at + 1
     -- An id whose record has gone, or is not a queued job's, is only cleaned away.
     if job[1] == 'queued' then
-      local starts, payload, history = number(job[8] or '0'), job[3] or '', job[12] or ''
-      local names = limited and limits_of(job[2] or '', job[13]) or {}
-      local limit, at = newer(job[18]), math.huge
+      local plain = job[5] == THIS and not job[6] and not job[7]
+      local rest = plain and NOTHING or rest_of(key)
+      local starts, payload, history = plain and 0 or number(job[6] or '0'), job[3] or '', rest[7] or ''
+      local names = limited and limits_of(job[2] or '', rest[8]) or NOTHING
+      local limit, at = not plain and newer(job[5]), math.huge
       if not limit then limit, at = held_by(names) end
-      if starts == 0 and (number(job[14]) or math.huge) <= now then
+      local size = #payload + #history
+      if starts == 0 and rest[9] and (number(rest[9]) or math.huge) <= now then
         end_unrun(id, leaving(id), 'expired', tonumber(ARGV[9]))
       elseif limit then
         hold(id, score, limit, at, names)
-      elseif #payload + #history > math.max(max_bytes - bytes, 0) and #running / 2 + has > 0 then
+      elseif size > math.max(max_bytes - bytes, 0) and count + has > 0 then
         for j = i, #popped, 2 do redis.call('ZADD', K.queued, popped[j + 1], popped[j]) end
         more = true
         break
       else
-        bytes = bytes + #payload + #history
+        bytes = bytes + size
+        count = count + 1
         -- One that cannot be read is not counted on from 0: the caller buries the job.
-        starts = starts and text(starts + 1) or job[8]
-        running[#running + 1] = ends
-        running[#running + 1] = id
-        local fields = {
-          'state', 'running', 'token', text(token), 'worker', worker, 'starts', starts, 'score', score,
-          'begun', #running / 2 + has <= begin and '1' or '0',
-        }
+        starts = plain and '1' or starts and text(starts + 1) or job[6]
+        running[2 * count - 1], running[2 * count] = ends, id
+        redis.call('HSET', key, 'state', 'running', 'token', text(token), 'worker', worker, 'starts', starts, 'score', score,
+          'begun', count + has <= begin and '1' or '0')
         if names[1] then
           for _, name in ipairs(names) do start_under(name, 1) end
-          fields[#fields + 1] = 'counted'
-          fields[#fields + 1] = table.concat(names, '\n')
+          redis.call('HSET', key, 'counted', table.concat(names, '\n'))
         end
-        redis.call('HSET', key, unpack(fields))
-        if job[14] then redis.call('ZREM', K['start-by'], id) end
-        if job[17] then redis.call('HDEL', key, 'progress') end
-        if job[16] == 'queued' then let_go(id, job[15]) end
-        if is_fair() then
-          local priority = number(job[7]) or 0
-          local turn = tonumber(score) + priority * PRIORITY_STEP
-          -- Known at once: a callback may take its place meanwhile.
-          if turn > leased_turn(priority) then
-            turns[priority] = turn
-            turn_of[priority] = turn
-          end
-        end
-        reply[#reply + 1] = {
-          id, token, starts, job[2] or '', payload, job[4] or '', job[5] or '', job[6] or job[5] or '',
-          job[7] or '0', job[9] or '0', job[10] or '0', job[11] or '0', history,
+        if rest[9] then redis.call('ZREM', K['start-by'], id) end
+        if rest[12] then redis.call('HDEL', key, 'progress') end
+        if rest[11] == 'queued' then let_go(id, rest[10]) end
+        if is_fair() then note_turn(score, number(rest[3]) or 0) end
+        reply[filled + 1], reply[filled + 2], reply[filled + 3] = id, starts, job[2] or ''
+        reply[filled + 4], reply[filled + 5] = payload, job[4] or ''
+        reply[filled + 6] = plain and '' or {
+          rest[1] or '', rest[2] or job[4] or '', rest[3] or '0', rest[4] or '0', rest[5] or '0', rest[6] or '0', history,
         }
+        filled = filled + 6
         token = token + 1
       end
     end
   end
 end
 
-local count = #running / 2
 if count > 0 then
   in_parts('ZADD', K.running, running)
   if limited and rule('queue') then start_under('queue', count) end

@@ -2,14 +2,18 @@
 -- a repeated call changes nothing. A job that somebody asked to cancel does not run again.
 --
 -- KEYS     1 the queue (common.lua)
--- ARGV     1 now in µs ('' = ask TIME) · 2 how long to keep what is cancelled, in µs, then thirteen for each settlement:
---          id · token · verb (complete, retry, bury, release, cancel) · span in µs (how long to keep, or to wait)
---          reply · starts · failures · waits · lost · outcome · fingerprint of the error · history · how many jobs come
---          with it, then seven for each of these: its queue ('' = this one) · the six texts of the job (accept.lua)
+-- ARGV     1 now in µs ('' = ask TIME) · 2 how long to keep what is cancelled, in µs, then seven for each settlement:
+--          id · token · verb (complete, retry, bury, release, cancel) · span in µs (how long to keep, or to wait) · reply
+--          history · what there is to say besides, as words with one space between them: outcome, starts, failures, waits,
+--          lost (of these three 0 is as it was: they only grow), how many jobs come with it, and the fingerprint of the
+--          error, or nothing; '' where a job has just succeeded.
+--          After the seven come as many for each of those jobs: its queue ('' = this one) · its six texts (accept.lua)
 -- Returns  for each settlement 1 if it was carried out, 0 if the lease was no longer the caller's
 -- States   running → succeeded, scheduled, queued, dead, cancelled; of the jobs that come with it, and of
 --          those that follow (none) → queued, scheduled
-local FIELDS, KEEP_CANCELLED = 13, tonumber(ARGV[2])
+local FIELDS, KEEP_CANCELLED = 7, ARGV[2]
+local WORDS = '^([%a_]+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S*)$'
+local ENDS, now_text = { complete = 'succeeded', bury = 'dead', cancel = 'cancelled' }, text(now)
 local gone, entries, reply = {}, {}, {}
 local function enter(index, score, id)
   local list = entries[index] or {}
@@ -30,14 +34,37 @@ local function send(queue, id, ...)
   schedule(K['outbox-due'], { text(now), name })
 end
 
+-- Now and so many µs, as text; the span is one of few, and a text too.
+local after = setmetatable({}, { __index = function(known, span)
+  known[span] = text(now + tonumber(span))
+  return known[span]
+end })
+
+-- A job goes back to where it waits; answers its state, a field of it and the value, and until when it may start.
+local function go_back(id, key, verb, span)
+  local job = redis.call('HMGET', key, 'priority', 'key', 'score', 'start_by')
+  local priority = number(job[1]) or 0
+  if verb == 'retry' and span ~= '0' then
+    enter('scheduled', after[span], id)
+    return 'scheduled', 'run_at', after[span], job[4]
+  elseif verb == 'retry' then
+    enter('queued', place(priority, job[2]), id)
+    return 'queued', 'run_at', now_text, job[4]
+  end
+  -- Released: the place it had.
+  local score = number(job[3]) and job[3] or place(priority, job[2])
+  enter('queued', score, id)
+  return 'queued', 'score', score, job[4]
+end
+
 local released = {}
-local i, jobs = 3, 0
+local i = 3
 while i <= #ARGV do
-  local id, verb, span = ARGV[i], ARGV[i + 2], tonumber(ARGV[i + 3])
+  local id, verb, span, answer, rest = ARGV[i], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 6]
+  local outcome, starts, failures, waits, lost, jobs, fingerprint = 'succeeded', nil, '0', '0', '0', 0, ''
+  if rest ~= '' then outcome, starts, failures, waits, lost, jobs, fingerprint = string.match(rest, WORDS) end
   local key = record(id)
-  jobs = tonumber(ARGV[i + 12])
-  local job = redis.pcall('HMGET', key, 'token', 'cancel', 'counted', 'unique', 'scope', 'priority', 'key', 'score', 'start_by',
-    'flow')
+  local job = redis.pcall('HMGET', key, 'token', 'cancel', 'counted', 'unique', 'flow')
   if job[1] ~= ARGV[i + 1] then
     reply[#reply + 1] = 0
   else
@@ -45,45 +72,35 @@ while i <= #ARGV do
     for j = i + FIELDS, i + FIELDS + 7 * jobs - 1, 7 do send(unpack(ARGV, j, j + 6)) end
     gone[#gone + 1] = id
     if job[3] then released[#released + 1] = job[3] end
-    if job[2] and (verb == 'retry' or verb == 'release') then verb, span = 'cancel', KEEP_CANCELLED end
-    local starts, priority = ARGV[i + 5], number(job[6]) or 0
-    local state, field, value
-    if verb == 'retry' and span > 0 then
-      state, field, value = 'scheduled', 'run_at', text(now + span)
-      enter(state, value, id)
-    elseif verb == 'retry' then
-      state, field, value = 'queued', 'run_at', text(now)
-      enter(state, place(priority, job[7]), id)
-    elseif verb == 'release' then
-      -- The place it had.
-      state, field, value = 'queued', 'score', number(job[8]) and job[8] or place(priority, job[7])
-      enter(state, value, id)
+    if job[2] and not ENDS[verb] then verb, span = 'cancel', KEEP_CANCELLED end
+    local state, field, value, start_by = ENDS[verb], 'finished', now_text, nil
+    if not state then
+      state, field, value, start_by = go_back(id, key, verb, span)
     else
-      field, value = 'finished', text(now)
-      if job[5] ~= 'time' then let_go(id, job[4]) end
-      if verb == 'complete' then
-        state = 'succeeded'
-        if span > 0 then enter(state, text(now + span), id) end
-      elseif verb == 'bury' then
-        state = 'dead'
+      if job[4] and redis.call('HGET', key, 'scope') ~= 'time' then let_go(id, job[4]) end
+      if verb == 'bury' then
         enter(state, value, id)
-      else
-        state = 'cancelled'
-        enter(state, text(now + span), id)
+      elseif span ~= '0' then
+        enter(state, after[span], id)
       end
     end
-    if verb == 'complete' and span <= 0 then
+    if verb == 'complete' and span == '0' then
       redis.call('UNLINK', key)
     else
       -- Not started yet, it may still expire.
-      if job[9] and starts == '0' and (verb == 'retry' or verb == 'release') then enter('start-by', job[9], id) end
-      redis.call('HSET', key, 'state', state, 'token', '', field, value, 'starts', starts, 'failures', ARGV[i + 6],
-        'waits', ARGV[i + 7], 'lost', ARGV[i + 8], 'outcome', ARGV[i + 9], 'fingerprint', ARGV[i + 10],
-        'history', ARGV[i + 11], 'reply', ARGV[i + 4])
+      if start_by and starts == '0' then enter('start-by', start_by, id) end
+      redis.call('HSET', key, 'state', state, 'token', '', field, value, 'outcome', outcome, 'history', ARGV[i + 5], 'reply', answer)
+      if rest ~= '' then
+        redis.call('HSET', key, 'starts', starts)
+        if failures ~= '0' then redis.call('HSET', key, 'failures', failures) end
+        if waits ~= '0' then redis.call('HSET', key, 'waits', waits) end
+        if lost ~= '0' then redis.call('HSET', key, 'lost', lost) end
+        if fingerprint ~= '' then redis.call('HSET', key, 'fingerprint', fingerprint) end
+      end
       if job[2] or job[3] then redis.call('HDEL', key, 'cancel', 'counted') end
       if state == 'dead' then count_dead(id) end
     end
-    if job[10] and state ~= 'scheduled' and state ~= 'queued' then ended(job[10], state, ARGV[i + 4]) end
+    if job[5] and ENDS[verb] then ended(job[5], state, answer) end
   end
   i = i + FIELDS + 7 * jobs
 end
