@@ -60,6 +60,10 @@ impl History {
         attempt.error = attempt.error.map(|error| error.shortened(MAX_ERROR_BYTES));
         self.0.insert(0, attempt);
         self.0.truncate(MAX_ATTEMPTS_KEPT);
+        // Most are far below it, and writing them out only to see that costs every attempt.
+        if self.0.iter().map(at_most).sum::<usize>() <= MAX_HISTORY_BYTES {
+            return;
+        }
         while self.0.len() > 1 && self.encode().len() > MAX_HISTORY_BYTES {
             self.0.pop();
         }
@@ -81,6 +85,12 @@ impl History {
     pub fn decode(bytes: &[u8]) -> Self {
         Self(serde_json::from_slice(bytes).unwrap_or_default())
     }
+}
+
+/// A bound of an attempt's bytes when written: in the worst text every byte takes six, and the rest is words and numbers.
+fn at_most(attempt: &AttemptRecord) -> usize {
+    let error = attempt.error.as_ref().map_or(0, |error| error.kind.len() + error.message.len() + error.sha256.len());
+    640 + 6 * (attempt.worker.len() + attempt.module.as_ref().map_or(0, String::len) + error)
 }
 
 #[cfg(test)]
