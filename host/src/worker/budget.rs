@@ -56,7 +56,7 @@ impl Budget {
             let my_turn = state.waiting.front() == Some(&ticket) && state.free >= bytes;
             if reason.is_some() || my_turn {
                 state.waiting.retain(|other| *other != ticket);
-                self.changed.notify_all();
+                self.tell(&state);
             }
             match reason {
                 Some(reason) => return Err(reason),
@@ -80,6 +80,13 @@ impl Budget {
         self.lock().free
     }
 
+    /// Something has changed; nobody is told where nobody waits, which is nearly always, and a system call each time.
+    fn tell(&self, state: &State) {
+        if !state.waiting.is_empty() {
+            self.changed.notify_all();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Integers and a queue of integers: whole after every line of this file.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -91,8 +98,9 @@ impl Share {
     pub fn shrink_to(&mut self, bytes: u64) {
         let rest = self.bytes.saturating_sub(bytes);
         self.bytes -= rest;
-        self.budget.lock().free += rest;
-        self.budget.changed.notify_all();
+        let mut state = self.budget.lock();
+        state.free += rest;
+        self.budget.tell(&state);
     }
 }
 
