@@ -129,12 +129,16 @@ impl Attempt {
         let outbox = Arc::new(outbox(&job.task, shop.registry.config()));
         let (digest, report) = match &module {
             Ok(entry) => {
-                (Some(entry.module.info().digest.clone()), self.run_module(entry, &terms, shop, outbox.clone()))
+                // Nobody asks for it any more, and the broker may be a long time taking the rest.
+                let payload = std::mem::take(&mut self.lease.job.payload);
+                let report = self.run_module(entry, payload, &terms, shop, outbox.clone());
+                (Some(entry.module.info().digest.clone()), report)
             }
-            Err(why) => (None, ended(Outcome::BadModule(ErrorRecord::new("bad_module", why.clone())))),
+            Err(why) => {
+                self.lease.job.payload = Vec::new();
+                (None, ended(Outcome::BadModule(ErrorRecord::new("bad_module", why.clone()))))
+            }
         };
-        // Nobody asks for it any more, and the broker may be a long time taking the rest.
-        self.lease.job.payload = Vec::new();
         let Report { outcome, usage, log, .. } = report;
         let jobs = if matches!(outcome, Outcome::Succeeded(_)) { outbox.jobs(self.now()) } else { Vec::new() };
 
@@ -164,11 +168,18 @@ impl Attempt {
         self.lease.since.after(self.arrived.elapsed())
     }
 
-    fn run_module(&self, entry: &Entry, terms: &Terms, shop: &Workshop, outbox: Arc<Enqueuing>) -> Report {
+    fn run_module(
+        &self,
+        entry: &Entry,
+        payload: Vec<u8>,
+        terms: &Terms,
+        shop: &Workshop,
+        outbox: Arc<Enqueuing>,
+    ) -> Report {
         let job = &self.lease.job;
         let mut call = Call {
             task: entry.policy.task.clone(),
-            payload: job.payload.clone(),
+            payload,
             env: vec![
                 (env::TASK.into(), entry.policy.task.clone()),
                 (env::JOB_ID.into(), job.id.to_string()),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use afresh_protocol::enqueue::{MAX_ID_BYTES, PRIORITIES};
@@ -33,12 +34,12 @@ pub const LATEST_RUN_AT: Timestamp = Timestamp(7_258_118_400_000_000);
 /// A job's identity: a fresh ULID, or the producer's own word, which makes enqueueing idempotent.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct JobId(String);
+pub struct JobId(Arc<str>);
 
 impl JobId {
     /// A fresh id, sortable by time.
     pub fn fresh() -> Self {
-        Self(ulid::Ulid::generate().to_string())
+        Self(ulid::Ulid::generate().to_string().into())
     }
 
     /// The id as text.
@@ -61,7 +62,7 @@ impl FromStr for JobId {
         if text.is_empty() || text.len() > MAX_ID_BYTES || !text.chars().all(fine) {
             return Err(format!("a job's id is 1 to {MAX_ID_BYTES} letters, digits, `_`, `-`, `.` or `:`"));
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 }
 
@@ -75,7 +76,7 @@ impl TryFrom<String> for JobId {
 
 impl From<JobId> for String {
     fn from(id: JobId) -> Self {
-        id.0
+        id.as_str().to_owned()
     }
 }
 
