@@ -16,30 +16,32 @@ const REPLY: usize = 256;
 
 /// A guest is about to run under this lease.
 pub fn started(lease: &Lease, worker: &str) {
-    if cfg!(feature = "steps") {
-        write("start", lease, worker, json!({}));
+    if let Some(ledger) = ledger() {
+        write(ledger, "start", lease, worker, json!({}));
     }
 }
 
 /// The guest that ran under this lease has ended; nobody but its slot knows.
 pub fn ended(lease: &Lease, worker: &str, outcome: &Outcome) {
-    if cfg!(feature = "steps") {
+    if let Some(ledger) = ledger() {
         let mut end = json!({ "outcome": outcome.kind().as_str() });
         if let Outcome::Succeeded(reply) = outcome {
             end["reply"] = String::from_utf8_lossy(&reply[..reply.len().min(REPLY)]).into();
             end["reply_bytes"] = reply.len().into();
         }
-        write("end", lease, worker, end);
+        write(ledger, "end", lease, worker, end);
     }
 }
 
-fn write(what: &str, lease: &Lease, worker: &str, mut line: Value) {
+fn ledger() -> Option<&'static File> {
     static LEDGER: LazyLock<Option<File>> = LazyLock::new(|| {
         let path = std::env::var_os("AFRESH_EFFECTS")?;
         Some(File::options().create(true).append(true).open(path).expect("the file of AFRESH_EFFECTS can be opened"))
     });
+    if cfg!(feature = "steps") { LEDGER.as_ref() } else { None }
+}
 
-    let Some(mut ledger) = LEDGER.as_ref() else { return };
+fn write(mut ledger: &File, what: &str, lease: &Lease, worker: &str, mut line: Value) {
     // The kernel's clock itself, whatever a test makes this process believe of the time.
     let now = clock_gettime(ClockId::Realtime);
     line["at_us"] = (now.tv_sec * 1_000_000 + now.tv_nsec / 1_000).into();
