@@ -18,7 +18,10 @@ use crate::attempt::Voice;
 const AHEAD: Duration = Duration::from_millis(20);
 
 /// Never hold more than so many jobs ahead of the slots.
-const MOST_AHEAD: usize = 128;
+const MOST_AHEAD: usize = 256;
+
+/// Attempts of this length are short beside a round trip to the broker.
+const BRISK: Duration = Duration::from_micros(250);
 
 /// A request to cancel may overtake the answer that brings its lease: so long it is remembered.
 const OVERTAKEN: Duration = Duration::from_secs(10);
@@ -84,6 +87,12 @@ impl InFlight {
     /// How many of these begin at once: the slots that have nothing to do.
     pub fn idle_slots(&self) -> usize {
         self.slots.saturating_sub(self.len())
+    }
+
+    /// Whether attempts are so short, and so many are held ahead of the slots, that several end in a moment.
+    pub fn is_brisk(&self) -> bool {
+        let mean_us = self.mean_us.load(Ordering::Relaxed);
+        mean_us > 0 && mean_us <= BRISK.as_micros() as u64 && self.len() > 2 * self.slots
     }
 
     /// Takes an attempt's wall time into account.

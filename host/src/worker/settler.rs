@@ -19,6 +19,10 @@ use crate::attempt::Ended;
 /// The most settlements in one round trip.
 const BATCH: usize = 128;
 
+/// How long to gather what ends where attempts end by the dozen: to be woken for each costs the slots more than the wait
+/// costs anybody.
+const GATHER: Duration = Duration::from_millis(1);
+
 /// Settles ended attempts.
 pub struct Settler {
     broker: Arc<dyn Broker>,
@@ -36,8 +40,9 @@ impl Settler {
     /// Settles what arrives until nobody sends any more.
     pub async fn run(self, arrivals: mpsc::UnboundedReceiver<Ended>) {
         let settler = Arc::new(self);
-        let lane = |ended| settler.clone().run_one(ended);
-        lanes::by_queue(arrivals, |ended: &Ended| &ended.lease.job.queue, lane).await;
+        let (in_flight, lane) = (settler.in_flight.clone(), |ended| settler.clone().run_one(ended));
+        let pause = || in_flight.is_brisk().then_some(GATHER);
+        lanes::by_queue(arrivals, |ended: &Ended| &ended.lease.job.queue, pause, lane).await;
     }
 
     /// The same for one queue.
