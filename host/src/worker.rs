@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use afresh_protocol::OutcomeKind;
 use afresh_queue::log::MAX_LOG_BYTES;
-use afresh_queue::{Broker, BrokerError, Lease, LeaseRequest, Retention, steps};
+use afresh_queue::{Broker, BrokerError, Lease, LeaseRequest, Retention, Waited, steps};
 use afresh_sandbox::{Cancel, Reason};
 use anyhow::Context as _;
 use tokio::sync::{Notify, mpsc};
@@ -300,9 +300,9 @@ impl Worker {
             if self.in_flight.room() == 0 {
                 std::future::pending::<()>().await;
             }
-            self.broker.wait(&self.queues, at_most).await;
-            // It may have been a job for later: only a look tells.
-            self.agenda.at_latest(Duration::ZERO);
+            if self.broker.wait(&self.queues, at_most).await == Waited::Due {
+                self.agenda.at_latest(Duration::ZERO);
+            }
         };
         tokio::select! {
             () = announced => {}

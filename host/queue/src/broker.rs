@@ -164,7 +164,16 @@ pub trait Broker: Inspect + Control + Crons + Flows + Fleet + Checkup + Send + S
     /// Waits until there may be something to lease or to promote in these queues, or `at_most` has passed. May return
     /// early. A worker calls it after a lease that came back short: what was enqueued since then ends the wait at once, and
     /// so does what has become due earlier than the last promote told.
-    async fn wait(&self, queues: &[String], at_most: Duration);
+    async fn wait(&self, queues: &[String], at_most: Duration) -> Waited;
+}
+
+/// What a wait came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// There may be something to lease, or time ran out.
+    Ready,
+    /// Besides, something may be due that the last promote did not tell of: only another one finds it.
+    Due,
 }
 
 /// How far an attempt is, and what it logged.

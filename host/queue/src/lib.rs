@@ -53,7 +53,7 @@ pub mod watch;
 pub use batch::{Batch, Member};
 pub use broker::{
     Broker, BrokerError, Cancelled, Enqueued, Failures, Inspect, JobFilter, Note, Promoted, QueueCounts, Retention,
-    Settle, Settled,
+    Settle, Settled, Waited,
 };
 pub use chain::Link;
 pub use checkup::{Checkup, Finding, Level};

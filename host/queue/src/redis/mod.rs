@@ -59,7 +59,7 @@ use self::record::{Answer, micros};
 use self::requests::Requests;
 use self::scripts::{Call, Script};
 use self::way::Way;
-use crate::broker::{Broker, BrokerError, Enqueued, Note, Promoted, Retention, Settle, Settled};
+use crate::broker::{Broker, BrokerError, Enqueued, Note, Promoted, Retention, Settle, Settled, Waited};
 use crate::clock::Clock;
 use crate::job::{NewJob, PAYLOAD_CEILING};
 use crate::lease::{Beat, Extended, Lease, LeaseRef, LeaseRequest};
@@ -367,7 +367,7 @@ impl Broker for RedisBroker {
     }
 
     /// A broker that cannot be reached has no news: then this takes as long as it may, and the caller tries again.
-    async fn wait(&self, queues: &[String], at_most: Duration) {
+    async fn wait(&self, queues: &[String], at_most: Duration) -> Waited {
         let news = async {
             match self.link.listen().await {
                 Ok(()) => self.news.wait(queues).await,
@@ -375,6 +375,6 @@ impl Broker for RedisBroker {
             }
         };
         // Running out of time is an answer like any other.
-        let _ = tokio::time::timeout(at_most, news).await;
+        tokio::time::timeout(at_most, news).await.unwrap_or(Waited::Ready)
     }
 }

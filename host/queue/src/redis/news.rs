@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::broker::Waited;
+
 /// Counts what is heard of each queue, and remembers how much of it was known when the last look *began*.
 ///
 /// A script sends a message when a queue stops being empty. A worker waits only after a lease that came back short, so
@@ -78,39 +80,42 @@ impl News {
 
     /// Waits until there is news of one of these queues. It wakes everybody who waits for it; a caller that waits again
     /// without looking is not woken twice by the same news, so it cannot spin.
-    pub(super) async fn wait(&self, queues: &[String]) {
+    pub(super) async fn wait(&self, queues: &[String]) -> Waited {
         let mut before: Option<Vec<u64>> = None;
         loop {
             let bell = self.bell.notified();
             tokio::pin!(bell);
             // Enabled before the check: a bell between the check and the await is heard.
             bell.as_mut().enable();
-            let (now, unknown) = self.learn(queues);
+            let (now, unknown, due) = self.learn(queues);
             if before.as_ref().map_or(unknown, |before| *before != now) {
-                return;
+                return if due { Waited::Due } else { Waited::Ready };
             }
             before = Some(now);
             bell.await;
         }
     }
 
-    /// How much was heard of each of these queues, and whether any of it was unknown until now.
-    fn learn(&self, names: &[String]) -> (Vec<u64>, bool) {
+    /// How much was heard of each of these queues, whether any of it was unknown until now, and whether that is of what is
+    /// due.
+    fn learn(&self, names: &[String]) -> (Vec<u64>, bool, bool) {
         let mut queues = self.queues();
-        let mut unknown = false;
+        let (mut unknown, mut due) = (false, false);
         let counts = names.iter().map(|name| match queues.get_mut(name) {
             Some(heard) => {
-                unknown |= heard.leased != heard.count || heard.promoted != heard.due;
+                due |= heard.promoted != heard.due;
+                unknown |= due || heard.leased != heard.count;
                 (heard.leased, heard.promoted) = (heard.count, heard.due);
                 heard.count
             }
             None => {
-                unknown = true;
+                (unknown, due) = (true, true);
                 queues.insert(name.clone(), Heard::default());
                 0
             }
         });
-        (counts.collect(), unknown)
+        let counts = counts.collect();
+        (counts, unknown, due)
     }
 
     fn queues(&self) -> MutexGuard<'_, HashMap<String, Heard>> {
@@ -132,8 +137,21 @@ mod tests {
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
-    fn poll(wait: std::pin::Pin<&mut impl Future<Output = ()>>) -> bool {
-        wait.poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())
+    fn poll(wait: std::pin::Pin<&mut impl Future<Output = Waited>>) -> bool {
+        wait.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[test]
+    fn who_waits_hears_whether_a_look_of_promote_is_needed() {
+        let (news, mail) = (News::default(), ["mail".to_owned()]);
+        let hears = |what| {
+            [Look::Lease, Look::Promote].into_iter().for_each(|who| news.look("mail", who));
+            news.of("mail", what);
+            pin!(news.wait(&mail)).poll(&mut Context::from_waker(Waker::noop()))
+        };
+        assert_eq!(hears(What::Ready), Poll::Ready(Waited::Ready));
+        assert_eq!(hears(What::Due), Poll::Ready(Waited::Due));
+        assert_eq!(hears(What::Ready), Poll::Ready(Waited::Ready), "that was told already");
     }
 
     #[test]

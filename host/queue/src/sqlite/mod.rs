@@ -50,7 +50,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use crate::broker::{
     Broker, BrokerError, Cancelled, Enqueued, Failures, Inspect, JobFilter, Note, Promoted, QueueCounts, Retention,
-    Settle, Settled,
+    Settle, Settled, Waited,
 };
 use crate::clock::Clock;
 use crate::job::{JobId, JobView, NewJob, PAYLOAD_CEILING};
@@ -182,13 +182,15 @@ impl Broker for SqliteBroker {
         self.change(move |queues| reaping::reap(queues, &request, &tokens)).await
     }
 
-    async fn wait(&self, queues: &[String], at_most: Duration) {
+    async fn wait(&self, queues: &[String], at_most: Duration) -> Waited {
         let deadline = Instant::now() + at_most;
         if let Ok(Err(error)) = timeout_at(deadline, self.readied(queues)).await {
             // The next call will say so to somebody who can act on it; until then there is no hurry.
             tracing::debug!(%error, "cannot look for jobs");
             sleep_until(deadline.min(Instant::now() + TROUBLE)).await;
         }
+        // Nobody said what was written; and to look costs little.
+        Waited::Due
     }
 }
 
