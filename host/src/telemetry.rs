@@ -9,7 +9,8 @@ use crate::cli::{Common, LogFormat};
 
 /// Starts logging as the common flags ask, by default as `usual` says; `AFRESH_LOG` (a filter such as `afresh_host=debug`) wins over `-v` and `-q`.
 pub fn start(common: &Common, usual: &str) {
-    let quiet = |level: &str| format!("{level},{CHATTY}=off");
+    // Its WASI makes a span of every call of a guest, which costs each attempt microseconds and tells an operator nothing.
+    let quiet = |level: &str| format!("{level},{CHATTY}=off,wasmtime_wasi=warn");
     let level = match (common.quiet, common.verbose) {
         (true, _) => quiet("error"),
         (false, 0) => quiet(usual),
