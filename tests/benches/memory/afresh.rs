@@ -11,7 +11,8 @@ use afresh_harness::SOON;
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use crate::contender::{Attempt, Contender, Group, Running, output_of};
+use crate::child::{Group, output_of};
+use crate::contender::{Attempt, Contender, Running};
 use crate::program;
 use crate::sample::Ms;
 use crate::scenario::{self, Scenario};

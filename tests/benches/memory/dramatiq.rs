@@ -8,7 +8,9 @@ use afresh_harness::{SOON, wait_until};
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use crate::contender::{Attempt, Contender, Group, Running, output_of};
+use crate::child::{Group, output_of};
+use crate::contender::{Attempt, Contender, Running};
+use crate::python;
 use crate::sample::Ms;
 use crate::scenario::{self, Scenario};
 
@@ -53,17 +55,10 @@ pub fn contenders(python: &Path, cache: &Path) -> Vec<Box<dyn Contender>> {
     contenders
 }
 
-/// The Python of a virtual environment that has this release; made once and kept.
+/// The Python of a virtual environment that has this release.
 fn environment(python: &Path, cache: &Path, kind: Kind) -> anyhow::Result<PathBuf> {
-    let version = output_of(Command::new(python).arg("-V"))?.trim().to_lowercase().replace(' ', "-");
-    let folder = cache.join(format!("dramatiq-{}-{version}", kind.release));
-    let inside = folder.join("bin/python");
-    if output_of(Command::new(&inside).args(["-c", "import dramatiq, redis"])).is_err() {
-        output_of(Command::new(python).args(["-m", "venv"]).arg(&folder))?;
-        let wanted = [format!("dramatiq[redis]=={}", kind.release), format!("redis=={}", kind.redis)];
-        output_of(Command::new(&inside).args(["-m", "pip", "install", "--quiet"]).args(wanted))?;
-    }
-    Ok(inside)
+    let packages = format!("dramatiq[redis]=={}\nredis=={}", kind.release, kind.redis);
+    python::environment(python, &cache.join(format!("dramatiq-{}", kind.release)), &packages)
 }
 
 impl Dramatiq {

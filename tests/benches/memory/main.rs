@@ -13,6 +13,8 @@
 #![expect(unreachable_pub, reason = "in a program `pub` says that another module uses it")]
 
 mod afresh;
+#[path = "../shared/child.rs"]
+mod child;
 mod contender;
 mod csv;
 mod dramatiq;
@@ -22,6 +24,8 @@ mod process;
 #[path = "../shared/program.rs"]
 mod program;
 mod promises;
+#[path = "../shared/python.rs"]
+mod python;
 mod recording;
 mod sample;
 mod scenario;
