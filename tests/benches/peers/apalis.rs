@@ -5,9 +5,9 @@ use crate::contender::{Contender, Facts, Guarantees, Recovery};
 use crate::installed;
 use crate::peer::{Peer, words};
 
-const HEARTBEAT: Recovery = Recovery::Worker("heartbeat, 5 min");
+const HEARTBEAT: Recovery = Recovery::Worker("heartbeat, 50 s");
 
-const LOCK: Recovery = Recovery::Job("lock, and worker's heartbeat, 5 min");
+const LOCK: Recovery = Recovery::Job("lock, and worker's heartbeat, 50 s");
 
 /// What was set, in the words of its program and of ours, what remains promised, and jobs of one drain. A lock costs it a walk
 /// through the whole queue for each job, so that it is the slower the more are waiting: once with few, once with more.

@@ -19,6 +19,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// How often memory is looked at.
 const MEMORY_EVERY: Duration = Duration::from_millis(50);
 
+/// One of so many jobs is not timed: the last. Who acknowledges many together, or by a timer, is not judged by how long he
+/// waits for more.
+const REST: u64 = 20;
+
 /// How long a drain may take that is meant to take some seconds.
 const AT_MOST: Duration = Duration::from_secs(300);
 
@@ -54,20 +58,22 @@ pub(crate) fn run(contender: &dyn Contender, jobs: usize) -> anyhow::Result<Drai
     Ok(drained)
 }
 
-/// From the first job that is gone to the last.
+/// From the look that first sees a job gone to that which sees [`REST`] left; then until none is left, which is not timed.
 fn watch(worker: &mut Child, look: &mut Look, left: &[&str]) -> anyhow::Result<Drained> {
     let (started, mut peak, mut looked) = (Instant::now(), 0, None);
     let all = look.sum(left)?;
-    let mut first: Option<(Instant, u64)> = None;
+    let (mut first, mut jobs_a_second) = (None, None);
     loop {
         let now = (Instant::now(), look.sum(left)?);
-        if first.is_none() && now.1 < all {
-            first = Some(now);
+        if now.1 < all {
+            let (began, begun) = *first.get_or_insert(now);
+            if now.1 <= all / REST && jobs_a_second.is_none() {
+                ensure!(begun > now.1, "nearly all of {all} jobs were gone at the first look: there were too few");
+                jobs_a_second = Some((begun - now.1) as f64 / (now.0 - began).as_secs_f64());
+            }
         }
-        if let (Some((began, begun)), 0) = (first, now.1) {
-            ensure!(begun > 0, "the first look already saw no job: there were too few to measure");
-            let seconds = (now.0 - began).as_secs_f64();
-            return Ok(Drained { jobs: all as usize, jobs_a_second: begun as f64 / seconds, peak });
+        if let (Some(jobs_a_second), 0) = (jobs_a_second, now.1) {
+            return Ok(Drained { jobs: all as usize, jobs_a_second, peak });
         }
         if looked.is_none_or(|at: Instant| at.elapsed() >= MEMORY_EVERY) {
             peak = peak.max(tree::resident(worker.id()));

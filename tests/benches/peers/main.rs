@@ -6,10 +6,11 @@
 //!
 //! How it is timed, the same for all. Each drain has a fresh Redis without persistence; jobs of 100 bytes are enqueued, then
 //! the worker is started, whose handler returns at once. From outside, Redis is asked every other millisecond how many jobs
-//! are *left*: not taken yet, or taken and not acknowledged. The clock starts at the first look that sees one gone, so that
-//! no start of a runtime counts; it ends at the look that sees none left; what was left when it started, over that time, is
-//! the rate. Whoever keeps no record of what runs is timed until his queue is empty, which is in his favour. Figures of
-//! shared machines wander, so everybody has a turn in each round, and what counts is the median of the ratios within one.
+//! are *left*: not taken yet, or taken and not acknowledged. The clock starts at the look that first sees one gone, so that
+//! no start of a runtime counts, and ends at the look that sees the last twentieth; the jobs that went between the two, over
+//! that time, are the rate. Then the rest must go too. Where Redis keeps no count of what runs, a job is gone when it is
+//! taken. Figures of shared machines wander, so everybody has a turn in each round, and what counts is the median of the
+//! ratios within one.
 //!
 //! * [`contender`]: what one must be able to do and tell; [`peer`] is one that is a program of another queue, and each queue
 //!   has a file

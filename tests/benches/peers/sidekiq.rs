@@ -1,5 +1,5 @@
-//! rusty-sidekiq, Sidekiq in Rust. A job leaves its queue when it is taken, and Redis keeps no count of what runs: it is timed
-//! until the queue is empty, and a worker that dies loses what it had.
+//! rusty-sidekiq, Sidekiq in Rust. A job leaves its queue when it is taken, and Redis keeps no count of what runs: a worker that
+//! dies loses what it had.
 
 use crate::contender::{Contender, Facts, Guarantees, Recovery};
 use crate::installed;

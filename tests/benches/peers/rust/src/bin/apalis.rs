@@ -1,9 +1,12 @@
 //! apalis: `apalis enqueue JOBS`, or `apalis work BATCH GUARANTEES`. PEER_REDIS says where Redis is. GUARANTEES is `all` (its defaults: tasks are
 //! locked, acknowledged with their results, and events are published), `acks` (no locks, no events) or `none`.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use apalis::prelude::*;
-use apalis_redis::{Config, ConnectionManager, RedisStorage};
+use apalis_redis::{Client, Config, ConnectionManager, RedisStorage};
+use redis::aio::ConnectionManagerConfig;
 use serde::{Deserialize, Serialize};
 
 /// Jobs handed over in one call.
@@ -33,7 +36,7 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn enqueue(url: &str, jobs: usize) -> anyhow::Result<()> {
-    let mut connection = apalis_redis::connect(url).await?;
+    let mut connection = connect(url).await?;
     let mut storage = RedisStorage::new(connection.clone()).with_config(Config::default());
     for begin in (0..jobs).step_by(CHUNK) {
         let chunk = begin..jobs.min(begin + CHUNK);
@@ -59,7 +62,15 @@ async fn make_due(connection: &mut ConnectionManager) -> anyhow::Result<()> {
 
 async fn work(url: &str, batch: usize, locks: bool, acks: bool) -> anyhow::Result<()> {
     let config = Config::default().batch_size(batch).lock_tasks(locks).persist_results(acks).emit_events(locks);
-    let storage = RedisStorage::new(apalis_redis::connect(url).await?).with_config(config);
+    // The last acknowledgements of a queue that runs dry may wait for a heartbeat; each is 30 s from the next by itself.
+    let config = config.heartbeat_interval(Duration::from_secs(5));
+    let storage = RedisStorage::new(connect(url).await?).with_config(config);
     let worker = WorkerBuilder::new("peer").backend(storage).parallelize(tokio::spawn).build(nothing);
     worker.run().await.context("the worker ended")
+}
+
+/// By itself it waits half a second for an answer, and then a worker ends: too little where all share two cores.
+async fn connect(url: &str) -> anyhow::Result<ConnectionManager> {
+    let config = ConnectionManagerConfig::new().set_response_timeout(Some(Duration::from_secs(30)));
+    Ok(Client::open(url)?.get_connection_manager_with_config(config).await?)
 }
