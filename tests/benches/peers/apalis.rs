@@ -38,7 +38,7 @@ pub(crate) fn contenders() -> anyhow::Result<Vec<Box<dyn Contender>>> {
             folder: installed::cache(),
             enqueue: words(&program, "enqueue"),
             work: words(&program, &format!("work 100 {setting}")),
-            settings: Vec::new(),
+            variables: &[],
         }) as Box<dyn Contender>
     };
     Ok(SETTINGS.map(with).into())

@@ -34,7 +34,7 @@ pub(crate) fn contenders() -> anyhow::Result<Vec<Box<dyn Contender>>> {
             folder: folder.clone(),
             enqueue: words(Path::new("node"), "peer.js enqueue"),
             work: words(Path::new("node"), &format!("peer.js work {concurrency}")),
-            settings: vec![("NODE_ENV", "production")],
+            variables: &[("NODE_ENV", "production")],
         }) as Box<dyn Contender>
     };
     Ok(CONCURRENCY.map(with).into())

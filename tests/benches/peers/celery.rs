@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::contender::{Contender, Facts, Guarantees, Recovery};
 use crate::installed;
-use crate::peer::{Peer, words};
+use crate::peer::{Peer, Variables, words};
 
 const WORK: &str = "-m celery --app peer worker --concurrency 2 --prefetch-multiplier 128 --loglevel warning \
     --without-gossip --without-mingle";
@@ -14,7 +14,7 @@ const WORK: &str = "-m celery --app peer worker --concurrency 2 --prefetch-multi
 const TIMEOUT: Recovery = Recovery::Job("visibility timeout, 1 h");
 
 /// What was set: in words and in the environment; and what remains promised.
-const SETTINGS: [(&str, &[(&str, &str)], Recovery); 2] = [
+const SETTINGS: [(&str, Variables, Recovery); 2] = [
     ("prefork 2, prefetch 128, acks late", &[("PEER_ACKS_LATE", "yes")], TIMEOUT),
     ("prefork 2, prefetch 128", &[], Recovery::Nothing),
 ];
@@ -24,7 +24,7 @@ const SETTINGS: [(&str, &[(&str, &str)], Recovery); 2] = [
 pub(crate) fn contenders(python: &Path) -> anyhow::Result<Vec<Box<dyn Contender>>> {
     let python = installed::venv(python, "celery")?;
     let release = installed::release("celery/requirements.txt", "celery==")?;
-    let with = |(settings, variables, recovery): (&str, &[(&'static str, &'static str)], Recovery)| {
+    let with = |(settings, variables, recovery): (&str, Variables, Recovery)| {
         let facts = Facts {
             peer: format!("Celery {release}"),
             settings: settings.to_owned(),
@@ -44,7 +44,7 @@ pub(crate) fn contenders(python: &Path) -> anyhow::Result<Vec<Box<dyn Contender>
             folder: installed::programs("celery"),
             enqueue: words(&python, "peer.py"),
             work: words(&python, WORK),
-            settings: variables.to_vec(),
+            variables,
         }) as Box<dyn Contender>
     };
     Ok(SETTINGS.map(with).into())

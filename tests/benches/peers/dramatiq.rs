@@ -5,10 +5,10 @@ use std::path::Path;
 
 use crate::contender::{Contender, Facts, Guarantees, Recovery};
 use crate::installed;
-use crate::peer::{Peer, words};
+use crate::peer::{Peer, Variables, words};
 
 /// What was set: in words and in the environment; and jobs of one drain.
-const SETTINGS: [(&str, &[(&str, &str)], usize); 2] =
+const SETTINGS: [(&str, Variables, usize); 2] =
     [("2 × 8 threads, prefetch 1,000", &[("dramatiq_queue_prefetch", "1000")], 16_000), ("2 × 8 threads", &[], 10_000)];
 
 /// # Errors
@@ -16,7 +16,7 @@ const SETTINGS: [(&str, &[(&str, &str)], usize); 2] =
 pub(crate) fn contenders(python: &Path) -> anyhow::Result<Vec<Box<dyn Contender>>> {
     let python = installed::venv(python, "dramatiq")?;
     let release = installed::release("dramatiq/requirements.txt", "dramatiq==")?;
-    let with = |(settings, variables, jobs): (&str, &[(&'static str, &'static str)], usize)| {
+    let with = |(settings, variables, jobs): (&str, Variables, usize)| {
         let facts = Facts {
             peer: format!("Dramatiq {release}"),
             settings: settings.to_owned(),
@@ -35,7 +35,7 @@ pub(crate) fn contenders(python: &Path) -> anyhow::Result<Vec<Box<dyn Contender>
             folder: installed::programs("dramatiq"),
             enqueue: words(&python, "peer.py"),
             work: words(&python, "-m dramatiq peer --processes 2 --threads 8"),
-            settings: variables.to_vec(),
+            variables,
         }) as Box<dyn Contender>
     };
     Ok(SETTINGS.map(with).into())

@@ -44,8 +44,11 @@ pub(crate) struct Fastest {
     pub(crate) afresh_ratio: f64,
 }
 
-/// Of which peers the fastest is named, each with what they must promise.
-const KINDS: [(&str, fn(&Guarantees) -> bool); 3] = [
+/// A name for some peers, and whether one that promises this is one of them.
+type Kind = (&'static str, fn(&Guarantees) -> bool);
+
+/// Of which peers the fastest is named.
+const KINDS: [Kind; 3] = [
     ("those with a lease or lock of each job, acknowledgement and retry", Guarantees::are_ours),
     ("those that lose no job when a worker dies", Guarantees::lose_nothing),
     ("all", |_| true),
@@ -89,7 +92,7 @@ impl Findings {
         };
         let mut rows: Vec<Row> = drained.iter().map(row).collect();
         rows.sort_by(|one, other| other.jobs_a_second.total_cmp(&one.jobs_a_second));
-        let fastest = |(of, promises): (&'static str, fn(&Guarantees) -> bool)| {
+        let fastest = |(of, promises): Kind| {
             let row = rows.iter().find(|row| !is_afresh(&row.peer) && promises(&row.guarantees))?;
             let peer = format!("{}, {}", row.peer, row.settings);
             Some(Fastest { of, peer, afresh_ratio: row.afresh_ratio? })

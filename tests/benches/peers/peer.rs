@@ -6,6 +6,9 @@ use std::process::Command;
 use crate::child::output_of;
 use crate::contender::{Contender, Facts};
 
+/// Names and values.
+pub(crate) type Variables = &'static [(&'static str, &'static str)];
+
 /// A contender that is a program of another queue. It finds Redis by the variable `PEER_REDIS`.
 pub(crate) struct Peer {
     pub(crate) facts: Facts,
@@ -15,7 +18,7 @@ pub(crate) struct Peer {
     pub(crate) enqueue: Vec<String>,
     pub(crate) work: Vec<String>,
     /// What its worker finds in its environment beside Redis.
-    pub(crate) settings: Vec<(&'static str, &'static str)>,
+    pub(crate) variables: Variables,
 }
 
 impl Peer {
@@ -39,7 +42,7 @@ impl Contender for Peer {
 
     fn worker(&self, redis: &str) -> Command {
         let mut worker = self.command(&self.work, redis);
-        worker.envs(self.settings.iter().copied());
+        worker.envs(self.variables.iter().copied());
         worker
     }
 }

@@ -40,7 +40,7 @@ pub(crate) fn contenders(python: &Path) -> anyhow::Result<Vec<Box<dyn Contender>
                 &python,
                 &format!("-m rq.cli worker-pool --config peer -n 2 --quiet --worker-class {class} default"),
             ),
-            settings: Vec::new(),
+            variables: &[],
         }) as Box<dyn Contender>
     };
     Ok(SETTINGS.map(with).into())

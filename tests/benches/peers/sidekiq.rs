@@ -32,7 +32,7 @@ pub(crate) fn contenders() -> anyhow::Result<Vec<Box<dyn Contender>>> {
             folder: installed::cache(),
             enqueue: words(&program, "enqueue"),
             work: words(&program, &format!("work {workers}")),
-            settings: Vec::new(),
+            variables: &[],
         }) as Box<dyn Contender>
     };
     Ok(WORKERS.map(with).into())
