@@ -12,8 +12,8 @@ const LOCK: Recovery = Recovery::Job("lock, and worker's heartbeat, 50 s");
 /// What was set, in the words of its program and of ours, what remains promised, and jobs of one drain. A lock costs it a walk
 /// through the whole queue for each job, so that it is the slower the more are waiting: once with few, once with more.
 const SETTINGS: [(&str, &str, Recovery, bool, usize); 4] = [
-    ("all", "batches of 100, 5,000 waiting", LOCK, true, 5_000),
-    ("all", "batches of 100, 20,000 waiting", LOCK, true, 20_000),
+    ("all", "batches of 100, a short queue", LOCK, true, 5_000),
+    ("all", "batches of 100, a longer queue", LOCK, true, 20_000),
     ("acks", "batches of 100, no locks, no events", HEARTBEAT, true, 60_000),
     ("none", "batches of 100, no locks, events or acks", Recovery::Nothing, false, 60_000),
 ];
