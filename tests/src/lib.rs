@@ -2,6 +2,7 @@
 //!
 //! * `benches/memory`: what a failing task leaves in its worker and its broker, with the real Dramatiq beside it
 //! * `benches/hostile`: what hostile guests cost those beside them, and how soon they are ended
+//! * `benches/throughput`: no-op jobs end to end; beside it `benches/probe`, which is what the machine can do at most
 //! * `guests`: task modules in WebAssembly text, hostile and plain, each with what must become of it
 //! * `harness` (a crate of its own): starts and ends the real redis-server and the real worker for every other test
 //!

@@ -1,0 +1,15 @@
+//! What the benches of speed share.
+//!
+//! * [`stage`]: a broker of one's own, and real workers on it
+//! * [`drain`]: how long the workers take for what is queued
+//! * [`guest`]: the task they run, which does nothing
+//! * [`figures`]: medians and percentiles
+
+pub mod drain;
+pub mod figures;
+pub mod guest;
+pub mod stage;
+
+pub use drain::{Drain, drain};
+pub use figures::{median, percentile};
+pub use stage::{Kind, QUEUE, Stage};
