@@ -58,6 +58,6 @@ impl Limit {
 async fn rate(jobs: usize, fetchers: usize, guest: Option<Arc<Guest>>) -> anyhow::Result<f64> {
     let server = RedisServer::start();
     let queue = Queue::new(&server.url())?;
-    queue.fill(jobs, &guest::payload(0)).await?;
+    queue.fill(jobs, &guest::payload(0), 1, 500).await?;
     Ok(jobs as f64 / queue.drain(jobs, fetchers, guest).await?.as_secs_f64())
 }

@@ -18,8 +18,8 @@ mod table;
 
 use std::path::PathBuf;
 
-use afresh_bench_kit::stage::noop;
-use afresh_bench_kit::{Kind, Stage, drain, guest, median};
+use afresh_bench_kit::guest::{Guests, noop};
+use afresh_bench_kit::{Kind, Stage, drain, median};
 use anyhow::Context as _;
 use clap::Parser;
 use serde::Serialize;
@@ -85,8 +85,7 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let program = args.afresh.clone().map_or_else(program::build, Ok)?;
     let program = program.canonicalize().with_context(|| format!("there is no {}", program.display()))?;
-    let wasm = guest::build(&program)?;
-    let site = Site { program, wasm };
+    let site = Site { wasm: Guests::build(&program)?.noop, program };
     // Two threads, as the probe is to have; of ours, only the producer and who watches are here.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {

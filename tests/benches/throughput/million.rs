@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use afresh_bench_kit::stage::noop;
+use afresh_bench_kit::guest::noop;
 use afresh_bench_kit::{Kind, Stage, drain};
 use serde::Serialize;
 

@@ -2,7 +2,7 @@
 //!
 //! * [`stage`]: a broker of one's own, and real workers on it
 //! * [`drain`]: how long the workers take for what is queued
-//! * [`guest`]: the task they run, which does nothing
+//! * [`guest`]: the tasks they run, which do nothing
 //! * [`figures`]: medians and percentiles
 
 pub mod drain;

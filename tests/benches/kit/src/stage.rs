@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use tempfile::TempDir;
 
 use crate::drain;
-use crate::guest::{NOOP, payload};
+use crate::guest::noop;
 
 /// The queue of all measurements.
 pub const QUEUE: &str = "default";
@@ -53,7 +53,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// A broker, and a folder with this module in it, as `noop.wasm`.
+    /// A broker, and a folder with this module in it, which is that of [`noop`].
     ///
     /// # Errors
     /// If the folder or the broker's file cannot be made.
@@ -66,7 +66,7 @@ impl Stage {
         };
         std::fs::create_dir(folder.path().join("tasks"))?;
         let stage = Self { broker: open(&url, Clock::Broker).await?, url, folder, redis };
-        stage.add_module(NOOP, wasm)?;
+        stage.add_module("noop", wasm)?;
         Ok(stage)
     }
 
@@ -134,9 +134,4 @@ impl Stage {
         let queues = self.broker.queues().await?;
         queues.into_iter().find(|counts| counts.queue == QUEUE).context("no job was ever enqueued")
     }
-}
-
-/// A job of the no-op task with a payload of 100 bytes.
-pub fn noop(n: usize) -> NewJob {
-    NewJob::new(NOOP, payload(n))
 }

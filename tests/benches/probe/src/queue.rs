@@ -7,14 +7,12 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use redis::Script;
 use redis::aio::MultiplexedConnection;
+use tokio::task::JoinSet;
 
 use crate::guest::Guest;
 
 /// Jobs leased in one call, and acknowledged in one.
 const BATCH: usize = 128;
-
-/// Jobs handed over in one pipeline.
-const CHUNK: usize = 500;
 
 /// Answers ids and payloads in turn. The number at the end is far in the future: no lease expires here.
 const LEASE: &str = "
@@ -47,20 +45,31 @@ impl Queue {
         Ok(Self(redis::Client::open(url)?))
     }
 
-    /// Hands over so many jobs with this payload; answers how long that took.
+    /// Hands over so many jobs with this payload, by so many producers on one connection, each so many jobs a `call`; answers
+    /// how long that took.
     ///
     /// # Errors
     /// If the server does not answer.
-    pub async fn fill(&self, jobs: usize, payload: &[u8]) -> anyhow::Result<Duration> {
-        let mut connection = self.connect().await?;
+    pub async fn fill(&self, jobs: usize, payload: &[u8], producers: usize, call: usize) -> anyhow::Result<Duration> {
+        let connection = self.connect().await?;
         let began = Instant::now();
-        let ids: Vec<_> = (0..jobs).collect();
-        for ids in ids.chunks(CHUNK) {
-            let mut pipeline = redis::pipe();
-            for id in ids {
-                pipeline.hset("probe:payloads", id, payload).ignore().lpush("probe:queue", id).ignore();
-            }
-            let () = pipeline.query_async(&mut connection).await?;
+        let mut all = JoinSet::new();
+        for producer in 0..producers {
+            let ids: Vec<_> = (producer..jobs).step_by(producers).collect();
+            let (mut connection, payload) = (connection.clone(), payload.to_vec());
+            all.spawn(async move {
+                for ids in ids.chunks(call) {
+                    let mut pipeline = redis::pipe();
+                    for id in ids {
+                        pipeline.hset("probe:payloads", id, &payload[..]).ignore().lpush("probe:queue", id).ignore();
+                    }
+                    let () = pipeline.query_async(&mut connection).await?;
+                }
+                anyhow::Ok(())
+            });
+        }
+        while let Some(producer) = all.join_next().await {
+            producer??;
         }
         Ok(began.elapsed())
     }

@@ -1,0 +1,144 @@
+//! How soon a job starts, is settled, and its result is known, from the moment a producer hands it over: to a worker that
+//! has nothing else to do, one job at a time; and at half of what the worker can do, with arrivals that wait for nobody.
+//!
+//! `cargo bench --workspace --bench latency [-- --json]`. A start is told by the guest itself, which answers with the time of
+//! its clock, and so comes after the instance was made; a settlement by the job's record; a result by `Client`'s wait. All
+//! clocks are this machine's. Beside it stands what Redis alone does, in the same round. What is printed is the median of the
+//! rounds' percentiles.
+
+mod idle;
+mod loaded;
+#[path = "../shared/program.rs"]
+mod program;
+mod sample;
+mod table;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use afresh_bench_kit::guest::{Guests, noop};
+use afresh_bench_kit::{Kind, Stage, drain};
+use anyhow::Context as _;
+use clap::Parser;
+use serde::Serialize;
+
+use sample::{Percentiles, Sample};
+
+/// Measures how soon jobs start and end.
+#[derive(Parser)]
+struct Args {
+    /// Jobs that are handed over one at a time, in each round
+    #[arg(long, default_value_t = 2_000)]
+    jobs: usize,
+    /// Seconds of load, in each round
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+    /// The load, of what the worker can do
+    #[arg(long, default_value_t = 0.5)]
+    load: f64,
+    /// Rounds, of which the median counts
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// The `afresh` to measure, instead of building this checkout's in release
+    #[arg(long, value_name = "PROGRAM")]
+    afresh: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Given by cargo
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// What was measured.
+#[derive(Serialize)]
+struct Findings {
+    rounds: usize,
+    /// Jobs a second under load, on each broker; the median.
+    load: Vec<(&'static str, f64)>,
+    rows: Vec<Row>,
+}
+
+/// One time, under one condition.
+#[derive(Serialize)]
+struct Row {
+    condition: String,
+    what: &'static str,
+    milliseconds: Percentiles,
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let program = args.afresh.clone().map_or_else(program::build, Ok)?;
+    let program = program.canonicalize().with_context(|| format!("there is no {}", program.display()))?;
+    let wasm = Guests::build(&program)?.noop;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let mut samples = Vec::new();
+    for n in 1..=args.rounds {
+        eprintln!("round {n} of {} …", args.rounds);
+        samples.push(runtime.block_on(round(&args, &program, &wasm))?);
+    }
+    let findings = Findings::of(&samples);
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&findings)?);
+    } else {
+        print!("{}", table::of(&findings));
+    }
+    Ok(())
+}
+
+/// One round: of each broker the sample when idle, the load and the sample under it; and what Redis alone does.
+struct Round {
+    ours: Vec<(Kind, Sample, f64, Sample)>,
+    ping: Vec<Duration>,
+    wake_up: Vec<Duration>,
+}
+
+/// Between two jobs of an idle worker, so that it is: no worker is busy with a job for so long.
+const PAUSE: Duration = Duration::from_millis(10);
+
+async fn round(args: &Args, program: &std::path::Path, wasm: &[u8]) -> anyhow::Result<Round> {
+    let mut round = Round { ours: Vec::new(), ping: Vec::new(), wake_up: Vec::new() };
+    for kind in Kind::ALL {
+        let stage = Stage::start(kind, wasm).await?;
+        let _worker = stage.warm_workers(1, || stage.worker(program)).await?;
+        let idle = idle::measure(&stage, args.jobs, PAUSE).await?;
+        if let Some(url) = stage.redis_url() {
+            round.ping = afresh_probe::round_trips(&url, args.jobs).await?;
+            round.wake_up = afresh_probe::wake_ups(&url, args.jobs, PAUSE).await?;
+        }
+        let jobs = if kind == Kind::Redis { 60_000 } else { 20_000 };
+        let load = args.load * drain(&stage, (0..jobs).map(noop)).await?.rate();
+        round.ours.push((kind, idle, load, loaded::measure(&stage, load, args.seconds).await?));
+    }
+    Ok(round)
+}
+
+impl Findings {
+    fn of(rounds: &[Round]) -> Self {
+        let row = |condition: String, what, times: &dyn Fn(&Round) -> Vec<Duration>| Row {
+            condition,
+            what,
+            milliseconds: Percentiles::median(rounds.iter().map(|round| Percentiles::of(&times(round)))),
+        };
+        let mut rows = Vec::new();
+        for (n, kind) in Kind::ALL.into_iter().enumerate() {
+            let name = kind.name();
+            for (condition, of) in [
+                ("idle", (|round, n| &round.ours[n].1) as fn(&Round, usize) -> &Sample),
+                ("loaded", |round, n| &round.ours[n].3),
+            ] {
+                let condition = format!("{name}, {condition}");
+                rows.push(row(condition.clone(), "start", &|round| of(round, n).start.clone()));
+                rows.push(row(condition.clone(), "settled", &|round| of(round, n).settled.clone()));
+                rows.push(row(condition, "result", &|round| of(round, n).result.clone()));
+            }
+        }
+        rows.push(row("Redis alone".to_owned(), "PING", &|round| round.ping.clone()));
+        rows.push(row("Redis alone".to_owned(), "LPUSH to BRPOP", &|round| round.wake_up.clone()));
+        let load = |(n, kind): (usize, Kind)| {
+            (kind.name(), afresh_bench_kit::median(rounds.iter().map(|round| round.ours[n].2)))
+        };
+        Self { rounds: rounds.len(), load: Kind::ALL.into_iter().enumerate().map(load).collect(), rows }
+    }
+}
