@@ -4,6 +4,7 @@
 //! * `benches/hostile`: what hostile guests cost those beside them, and how soon they are ended
 //! * `benches/throughput`, `benches/latency`, `benches/producers`: how fast no-op jobs are, end to end, each of them, and when
 //!   they are handed over; beside them `benches/probe`, which is what the machine can do at most
+//! * `benches/scale`: what more jobs, modules, slots and keys cost
 //! * `guests`: task modules in WebAssembly text, hostile and plain, each with what must become of it
 //! * `harness` (a crate of its own): starts and ends the real redis-server and the real worker for every other test
 //!
