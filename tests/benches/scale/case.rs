@@ -7,6 +7,7 @@ use afresh_bench_kit::guest::{Guests, noop, numbered, payload};
 use afresh_bench_kit::{Kind, QUEUE, Stage, drain};
 use afresh_harness::Worker;
 use afresh_queue::{Limit, NewJob, Scope};
+use tempfile::TempDir;
 
 use crate::What;
 
@@ -14,6 +15,8 @@ use crate::What;
 pub(crate) struct Site {
     pub(crate) program: PathBuf,
     pub(crate) guests: Guests,
+    /// Where all workers keep what they have compiled: a thousand modules take minutes.
+    pub(crate) cache: TempDir,
 }
 
 pub(crate) struct Case {
@@ -33,6 +36,7 @@ impl Case {
     /// Sets it up: the worker has run every module, and waits.
     pub(crate) async fn start(site: &Site, kind: Kind, what: What, size: usize) -> anyhow::Result<Self> {
         let stage = Stage::start(kind, &site.guests.noop).await?;
+        stage.keep_compiled_in(&site.cache.path().join("compiled"))?;
         if what == What::Modules {
             for n in 0..size {
                 stage.add_module(&numbered(n), &site.guests.numbered(n))?;

@@ -93,7 +93,7 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let program = args.afresh.clone().map_or_else(program::build, Ok)?;
     let program = program.canonicalize().with_context(|| format!("there is no {}", program.display()))?;
-    let site = Site { guests: Guests::build(&program)?, program };
+    let site = Site { guests: Guests::build(&program)?, program, cache: tempfile::tempdir()? };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut findings = Vec::new();
     for kind in Kind::ALL {

@@ -78,6 +78,15 @@ impl Stage {
         Ok(std::fs::write(self.folder.path().join("tasks").join(format!("{name}.wasm")), wasm)?)
     }
 
+    /// Has the workers keep compiled modules in this folder, where those of other stages find them; they make it.
+    ///
+    /// # Errors
+    /// If the configuration cannot be written.
+    pub fn keep_compiled_in(&self, cache: &Path) -> anyhow::Result<()> {
+        let config = format!("[worker]\ncache = '{}'\n", cache.display());
+        Ok(std::fs::write(self.folder.path().join("afresh.toml"), config)?)
+    }
+
     /// Where the broker's server is, if it is one.
     pub fn redis_url(&self) -> Option<String> {
         self.redis.as_ref().map(RedisServer::url)
