@@ -13,11 +13,11 @@ mod program;
 mod sample;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use afresh_bench_kit::guest::{Guests, noop};
-use afresh_bench_kit::{Kind, Stage, drain};
+use afresh_bench_kit::{Kind, Stage, drain, median};
 use anyhow::Context as _;
 use clap::Parser;
 use serde::Serialize;
@@ -87,17 +87,26 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One round: of each broker the sample when idle, the load and the sample under it; and what Redis alone does.
+/// One round.
 struct Round {
-    ours: Vec<(Kind, Sample, f64, Sample)>,
+    /// One for each of [`Kind::ALL`].
+    ours: Vec<Ours>,
     ping: Vec<Duration>,
     wake_up: Vec<Duration>,
+}
+
+/// What a worker did on one broker.
+struct Ours {
+    idle: Sample,
+    /// Jobs a second.
+    load: f64,
+    loaded: Sample,
 }
 
 /// Between two jobs of an idle worker, so that it is: no worker is busy with a job for so long.
 const PAUSE: Duration = Duration::from_millis(10);
 
-async fn round(args: &Args, program: &std::path::Path, wasm: &[u8]) -> anyhow::Result<Round> {
+async fn round(args: &Args, program: &Path, wasm: &[u8]) -> anyhow::Result<Round> {
     let mut round = Round { ours: Vec::new(), ping: Vec::new(), wake_up: Vec::new() };
     for kind in Kind::ALL {
         let stage = Stage::start(kind, wasm).await?;
@@ -109,36 +118,36 @@ async fn round(args: &Args, program: &std::path::Path, wasm: &[u8]) -> anyhow::R
         }
         let jobs = if kind == Kind::Redis { 60_000 } else { 20_000 };
         let load = args.load * drain(&stage, (0..jobs).map(noop)).await?.rate();
-        round.ours.push((kind, idle, load, loaded::measure(&stage, load, args.seconds).await?));
+        round.ours.push(Ours { idle, load, loaded: loaded::measure(&stage, load, args.seconds).await? });
     }
     Ok(round)
 }
 
+/// How busy the worker was.
+const CONDITIONS: [(&str, fn(&Ours) -> &Sample); 2] = [("idle", |ours| &ours.idle), ("loaded", |ours| &ours.loaded)];
+
+/// What is measured of a job.
+const TIMES: [(&str, fn(&Sample) -> &Vec<Duration>); 3] =
+    [("start", |sample| &sample.start), ("settled", |sample| &sample.settled), ("result", |sample| &sample.result)];
+
 impl Findings {
     fn of(rounds: &[Round]) -> Self {
-        let row = |condition: String, what, times: &dyn Fn(&Round) -> Vec<Duration>| Row {
+        let row = |condition: String, what, times: &dyn Fn(&Round) -> &Vec<Duration>| Row {
             condition,
             what,
-            milliseconds: Percentiles::median(rounds.iter().map(|round| Percentiles::of(&times(round)))),
+            milliseconds: Percentiles::median(rounds.iter().map(|round| Percentiles::of(times(round)))),
         };
-        let mut rows = Vec::new();
-        for (n, kind) in Kind::ALL.into_iter().enumerate() {
-            let name = kind.name();
-            for (condition, of) in [
-                ("idle", (|round, n| &round.ours[n].1) as fn(&Round, usize) -> &Sample),
-                ("loaded", |round, n| &round.ours[n].3),
-            ] {
-                let condition = format!("{name}, {condition}");
-                rows.push(row(condition.clone(), "start", &|round| of(round, n).start.clone()));
-                rows.push(row(condition.clone(), "settled", &|round| of(round, n).settled.clone()));
-                rows.push(row(condition, "result", &|round| of(round, n).result.clone()));
+        let (mut load, mut rows) = (Vec::new(), Vec::new());
+        for (n, broker) in Kind::ALL.map(Kind::name).into_iter().enumerate() {
+            load.push((broker, median(rounds.iter().map(|round| round.ours[n].load))));
+            for (condition, sample) in CONDITIONS {
+                for (what, times) in TIMES {
+                    rows.push(row(format!("{broker}, {condition}"), what, &|round| times(sample(&round.ours[n]))));
+                }
             }
         }
-        rows.push(row("Redis alone".to_owned(), "PING", &|round| round.ping.clone()));
-        rows.push(row("Redis alone".to_owned(), "LPUSH to BRPOP", &|round| round.wake_up.clone()));
-        let load = |(n, kind): (usize, Kind)| {
-            (kind.name(), afresh_bench_kit::median(rounds.iter().map(|round| round.ours[n].2)))
-        };
-        Self { rounds: rounds.len(), load: Kind::ALL.into_iter().enumerate().map(load).collect(), rows }
+        rows.push(row("Redis alone".to_owned(), "PING", &|round| &round.ping));
+        rows.push(row("Redis alone".to_owned(), "LPUSH to BRPOP", &|round| &round.wake_up));
+        Self { rounds: rounds.len(), load, rows }
     }
 }

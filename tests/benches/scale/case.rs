@@ -22,8 +22,9 @@ pub(crate) struct Site {
 pub(crate) struct Case {
     pub(crate) size: usize,
     what: What,
+    // Before the stage: it ends first.
+    _workers: Vec<Worker>,
     stage: Stage,
-    _worker: Vec<Worker>,
 }
 
 /// Jobs that are queued besides, where their number is kept up: what the worker does while the producer is not looking.
@@ -46,8 +47,8 @@ impl Case {
             What::Slots => stage.worker(&site.program).slots(size),
             _ => stage.worker(&site.program),
         };
-        let _worker = stage.warm_workers(1, worker).await?;
-        let case = Self { size, what, _worker, stage };
+        let workers = stage.warm_workers(1, worker).await?;
+        let case = Self { size, what, _workers: workers, stage };
         match what {
             What::Modules => drop(drain(&case.stage, case.jobs(size)).await?),
             What::Keys => {
