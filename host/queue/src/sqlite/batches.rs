@@ -86,9 +86,7 @@ fn enqueue(queues: &mut Queues<'_>, batch: &Batch) -> Result<std::result::Result
         let (total, parent) = (part.jobs.len() as i64, parent.map(|parent| &parent.id));
         insert.execute((&part.id, &batch.queue, parent, total, part.callback(), part.callback_tail(), now))?;
     }
-    for (part, job) in members {
-        queue.accept(job, Some(part.id.as_str()))?;
-    }
+    queue.accept_all(members.into_iter().map(|(part, job)| (job, Some(part.id.as_str()))))?;
     Ok(Ok(true))
 }
 

@@ -5,7 +5,6 @@ use rusqlite::{Connection, OptionalExtension, Result};
 
 use super::SqliteBroker;
 use super::queue::Queues;
-use super::verbs::accept;
 use crate::broker::BrokerError;
 use crate::clock::Timestamp;
 use crate::cron::{Cron, CronView, Crons, Kept};
@@ -84,7 +83,7 @@ pub(super) fn fire_due(queues: &mut Queues<'_>, queue: &str) -> Result<()> {
         };
         let firing = kept.fire(at, queues.now);
         if let Some(job) = &firing.job {
-            accept(queues, job)?;
+            queues.of(&job.queue)?.accept(job, None)?;
         }
         keep(queues, &firing.kept, firing.next)?;
     }

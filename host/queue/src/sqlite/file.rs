@@ -21,7 +21,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const LOG_SIZE: i64 = 64 * 1024 * 1024;
 
 /// How many prepared statements are kept.
-const STATEMENTS: usize = 128;
+const STATEMENTS: usize = 256;
 
 /// Opens the file (`None`: memory), and creates it and its folder where they are missing.
 pub(super) fn open(path: Option<&Path>, place: &str) -> Result<Connection, BrokerError> {

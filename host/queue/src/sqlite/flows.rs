@@ -152,7 +152,7 @@ impl Queue<'_> {
         let Some((Some(first), rest)) = chain::split(lines) else { return Ok(false) };
         let Link { id, task, key, options } = first;
         let job = NewJob::new(task, payload).id(id).queue(&self.name).options(options).then(chain::decode(rest));
-        Ok(self.accept(&NewJob { key, ..job }, batch)?.created)
+        self.accept(&NewJob { key, ..job }, batch)
     }
 
     /// So many more members have ended so.

@@ -1,14 +1,14 @@
 //! Leases given: what a request takes of queues, past the jobs that are too late, and those that a limit holds.
 
-use rusqlite::{Result, Row, named_params};
+use rusqlite::{Result, Row};
 
 use super::limits::{QUEUE, Room};
 use super::queue::{Queue, Queues};
 use super::reaping::bury_unreadable;
-use super::record::{JOB, job};
+use super::record::{JOB, JOB_COLUMNS, Record, job};
+use super::rows::json;
 use super::uniques::QUEUED;
 use crate::clock::Timestamp;
-use crate::job::JobId;
 use crate::lease::{Begun, Lease, LeaseRequest};
 use crate::policy::KEEP_EXPIRED;
 use crate::state::State;
@@ -22,6 +22,8 @@ const LOOKED_AT: usize = 1_000;
 pub(super) struct Filling<'a> {
     pub(super) request: &'a LeaseRequest,
     tokens: &'a Tokens,
+    /// Of those that were reserved.
+    next_token: u64,
     bytes: usize,
     pub(super) leases: Vec<Lease>,
     /// Nothing more is given, though there may be more.
@@ -30,7 +32,7 @@ pub(super) struct Filling<'a> {
 
 impl<'a> Filling<'a> {
     pub(super) fn new(request: &'a LeaseRequest, tokens: &'a Tokens) -> Self {
-        Self { request, tokens, bytes: request.max_bytes, leases: Vec::new(), over: request.max == 0 }
+        Self { request, tokens, next_token: 0, bytes: request.max_bytes, leases: Vec::new(), over: request.max == 0 }
     }
 
     /// Whether a job of this size is let in: the first is, whatever its size. One that is not ends the batch, so that
@@ -50,9 +52,16 @@ impl<'a> Filling<'a> {
         self.over |= self.leases.len() == self.request.max;
     }
 
-    /// The fencing token of the next lease.
-    pub(super) fn token(&self) -> u64 {
-        self.tokens.take(1)
+    /// Sets tokens apart for so many leases.
+    pub(super) fn reserve(&mut self, leases: usize) {
+        self.next_token = self.tokens.take(leases);
+    }
+
+    /// The fencing token of the next lease, of those that were reserved: one more than the one before.
+    pub(super) fn token(&mut self) -> u64 {
+        let token = self.next_token;
+        self.next_token += 1;
+        token
     }
 
     pub(super) fn left(&self) -> usize {
@@ -62,13 +71,10 @@ impl<'a> Filling<'a> {
 
 /// A queued job that may be leased.
 struct Candidate {
-    job: i64,
-    id: JobId,
-    task: String,
+    record: Record,
     key: Option<String>,
     priority: i32,
     place: i64,
-    starts: u32,
     start_by: Option<Timestamp>,
     unique_key: Option<String>,
     unique_scope: Option<String>,
@@ -78,18 +84,42 @@ struct Candidate {
 impl Candidate {
     fn read(row: &Row<'_>) -> Result<Self> {
         Ok(Self {
-            job: row.get(0)?,
-            id: row.get(1)?,
-            task: row.get(2)?,
-            key: row.get(3)?,
-            priority: row.get(4)?,
-            place: row.get(5)?,
-            starts: row.get(6)?,
-            start_by: row.get(7)?,
-            unique_key: row.get(8)?,
-            unique_scope: row.get(9)?,
-            bytes: row.get(10)?,
+            record: job(row)?,
+            key: row.get(JOB_COLUMNS)?,
+            priority: row.get(JOB_COLUMNS + 1)?,
+            place: row.get(JOB_COLUMNS + 2)?,
+            start_by: row.get(JOB_COLUMNS + 3)?,
+            unique_key: row.get(JOB_COLUMNS + 4)?,
+            unique_scope: row.get(JOB_COLUMNS + 5)?,
+            bytes: row.get(JOB_COLUMNS + 6)?,
         })
+    }
+}
+
+/// Jobs that have been given, whose rows are yet to say so.
+#[derive(Default)]
+struct Given {
+    /// One after the other, each with what its jobs have in common.
+    groups: Vec<Group>,
+    /// Those whose records cannot be read, and why.
+    unreadable: Vec<(i64, String)>,
+}
+
+/// Jobs with tokens in a row.
+struct Group {
+    jobs: Vec<i64>,
+    first_token: u64,
+    begun: Begun,
+    /// The limits they run under, one a line.
+    counted: Option<String>,
+}
+
+impl Given {
+    fn push(&mut self, job: i64, token: u64, begun: Begun, counted: Option<String>) {
+        match self.groups.last_mut() {
+            Some(group) if group.begun == begun && group.counted == counted => group.jobs.push(job),
+            _ => self.groups.push(Group { jobs: vec![job], first_token: token, begun, counted }),
+        }
     }
 }
 
@@ -115,14 +145,17 @@ fn lease_from(queue: &mut Queue<'_>, filling: &mut Filling<'_>) -> Result<()> {
         if candidates.is_empty() {
             break;
         }
+        let mut given = Given::default();
+        filling.reserve(candidates.len());
         for candidate in candidates {
             looked_at += 1;
-            match start(queue, filling, &candidate)? {
+            match start(queue, filling, &mut given, candidate)? {
                 Start::Given => left -= 1,
                 Start::NotNow => {}
                 Start::NoRoom => break,
             }
         }
+        write(queue, filling.request, given)?;
     }
     // The caller does not look into the next queue before this one.
     filling.over |= looked_at >= most_looked_at;
@@ -142,12 +175,11 @@ fn lease_from(queue: &mut Queue<'_>, filling: &mut Filling<'_>) -> Result<()> {
 fn candidates(queue: &Queue<'_>, limit: usize) -> Result<Vec<Candidate>> {
     queue
         .file
-        .prepare_cached(
-            "SELECT job, id, task, key, priority, place, starts, start_by, unique_key, unique_scope,
-                 payload_bytes + length(history)
+        .prepare_cached(&format!(
+            "SELECT {JOB}, key, priority, place, start_by, unique_key, unique_scope, payload_bytes + length(history)
              FROM jobs WHERE queue = ?1 AND state = 'queued' AND held IS NULL
-             ORDER BY priority DESC, place, id LIMIT ?2",
-        )?
+             ORDER BY priority DESC, place, id LIMIT ?2"
+        ))?
         .query_map((&queue.name, i64::try_from(limit).unwrap_or(i64::MAX)), Candidate::read)?
         .collect()
 }
@@ -160,21 +192,22 @@ enum Start {
 }
 
 /// Leases a candidate, unless it is too late for it, a limit keeps it from starting, or it is too large.
-fn start(queue: &mut Queue<'_>, filling: &mut Filling<'_>, candidate: &Candidate) -> Result<Start> {
-    let names = queue.limits_of(&candidate.task, candidate.key.as_deref())?;
+fn start(queue: &mut Queue<'_>, filling: &mut Filling<'_>, given: &mut Given, candidate: Candidate) -> Result<Start> {
+    let Record { row, job, .. } = &candidate.record;
+    let names = queue.limits_of(&job.task, candidate.key.as_deref())?;
     let limit = held_by(queue, &names)?;
-    if candidate.starts == 0 && candidate.start_by.is_some_and(|at| at <= queue.now) {
-        queue.end_unrun(&queue.leaving(candidate.job)?, State::Expired, KEEP_EXPIRED)?;
+    if job.counters.starts == 0 && candidate.start_by.is_some_and(|at| at <= queue.now) {
+        queue.end_unrun(&queue.leaving(*row)?, State::Expired, KEEP_EXPIRED)?;
         return Ok(Start::NotNow);
     }
     if let Some((name, next)) = limit {
-        queue.hold(candidate.job, name, next, &names)?;
+        queue.hold(*row, name, next, &names)?;
         return Ok(Start::NotNow);
     }
     if !filling.lets_in(candidate.bytes) {
         return Ok(Start::NoRoom);
     }
-    give(queue, filling, candidate, &names)
+    give(queue, filling, given, candidate, &names)
 }
 
 /// The first limit that keeps a job from starting, and when there may be room under it.
@@ -188,40 +221,47 @@ fn held_by<'n>(queue: &mut Queue<'_>, names: &'n [String]) -> Result<Option<(&'n
     Ok(None)
 }
 
-fn give(queue: &mut Queue<'_>, filling: &mut Filling<'_>, candidate: &Candidate, names: &[String]) -> Result<Start> {
+fn give(
+    queue: &mut Queue<'_>,
+    filling: &mut Filling<'_>,
+    given: &mut Given,
+    candidate: Candidate,
+    names: &[String],
+) -> Result<Start> {
+    let Record { row, mut job, unreadable } = candidate.record;
     let (token, until) = (filling.token(), queue.now.after(filling.request.duration));
     let at_once = filling.leases.len() < filling.request.begin;
     let begun = if at_once { Begun::Presumed } else { Begun::No };
-    let counted = (!names.is_empty()).then(|| names.join("\n"));
-    let (_, job) = queue
-        .file
-        .prepare_cached(&format!(
-            "UPDATE jobs SET state = 'running', starts = starts + 1, worker = :worker, token = :token,
-                 lease_until = :until, begun = :begun, counted = :counted, progress = NULL
-             WHERE job = :job RETURNING {JOB}"
-        ))?
-        .query_row(
-            named_params! {
-                ":job": candidate.job, ":worker": filling.request.worker, ":token": token.cast_signed(), ":until": until,
-                ":begun": begun.as_number(), ":counted": counted,
-            },
-            job,
-        )?;
+    given.push(row, token, begun, (!names.is_empty()).then(|| names.join("\n")));
     for name in names {
         queue.start_under(name, 1)?;
     }
     if candidate.unique_scope.as_deref() == Some(QUEUED) {
-        queue.let_go(&candidate.id, candidate.unique_key.as_deref())?;
+        queue.let_go(&job.id, candidate.unique_key.as_deref())?;
     }
     queue.take_turn(candidate.priority, candidate.place)?;
-    match job {
-        Ok(job) => {
-            filling.push(Lease { job, token, until, since: queue.now, previous_worker: None });
-            Ok(Start::Given)
-        }
-        Err(reason) => {
-            bury_unreadable(queue, candidate.job, &reason)?;
-            Ok(Start::NotNow)
-        }
+    if let Some(reason) = unreadable {
+        given.unreadable.push((row, reason));
+        return Ok(Start::NotNow);
     }
+    let mut payload = queue.file.prepare_cached("SELECT bytes FROM payloads WHERE job = ?1")?;
+    job.payload = payload.query_row([row], |row| row.get(0))?;
+    job.counters.starts += 1;
+    filling.push(Lease { job, token, until, since: queue.now, previous_worker: None });
+    Ok(Start::Given)
+}
+
+/// Writes down what was given.
+fn write(queue: &mut Queue<'_>, request: &LeaseRequest, given: Given) -> Result<()> {
+    let mut update = queue.file.prepare_cached(
+        "UPDATE jobs SET state = 'running', starts = starts + 1, worker = ?1, token = ?2 + given.key, lease_until = ?3,
+             begun = ?4, counted = ?5, progress = NULL
+         FROM json_each(?6) AS given WHERE job = given.value",
+    )?;
+    let until = queue.now.after(request.duration);
+    for Group { jobs, first_token, begun, counted } in given.groups {
+        let first_token = first_token.cast_signed();
+        update.execute((&request.worker, first_token, until, begun.as_number(), counted, json(jobs)))?;
+    }
+    given.unreadable.iter().try_for_each(|(job, reason)| bury_unreadable(queue, *job, reason))
 }

@@ -3,7 +3,7 @@
 //! * `store`: the one thread that touches the file
 //! * `file`: the file itself: opened, configured, made new, or refused
 //! * `schema/`: the tables, a step a version
-//! * `verbs`, `leasing`, `reaping`, `promoting`: the verbs of [`Broker`], each as one transaction
+//! * `verbs`, `leasing`, `settling`, `reaping`, `promoting`: the verbs of [`Broker`], each as one transaction
 //! * `inspect`, `by_hand`, `control`: what people ask, do by hand, and set
 //! * `queue`: a queue within one call; what can be done to it is in `turns` (places and fairness), `limits` and `holding`
 //!   (what holds jobs back), `uniques` (unique keys), `accepting` and `ends` (how jobs come
@@ -12,7 +12,7 @@
 //! * `batches`, `flows`: batches, and what becomes of them and of chains when a job ends
 //! * `fleet`, `checkup`: who works, and what a person should know of the file
 //! * `waiting`: how an idle worker waits
-//! * `record`: a row, read as a job
+//! * `record`: a row, read as a job; `rows`: many rows, written at once
 //! * `errors`: what SQLite says, in a sentence
 
 mod accepting;
@@ -34,6 +34,8 @@ mod promoting;
 mod queue;
 mod reaping;
 mod record;
+mod rows;
+mod settling;
 mod store;
 mod turns;
 mod uniques;
@@ -58,6 +60,7 @@ use crate::lease::{Beat, Extended, Lease, LeaseRef, LeaseRequest};
 use crate::log::JobLog;
 use crate::tokens::Tokens;
 use queue::Queues;
+use settling::Settling;
 use store::Store;
 use waiting::Told;
 
@@ -168,8 +171,8 @@ impl Broker for SqliteBroker {
     }
 
     async fn settle(&self, settlements: &[Settle]) -> Result<Vec<Settled>, BrokerError> {
-        let settlements = settlements.to_vec();
-        self.change(move |queues| verbs::settle(queues, &settlements)).await
+        let settlements: Vec<_> = settlements.iter().map(Settling::new).collect();
+        self.change(move |queues| settling::settle(queues, &settlements)).await
     }
 
     async fn promote(&self, queues: &[String], retention: &Retention) -> Result<Promoted, BrokerError> {

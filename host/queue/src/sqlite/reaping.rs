@@ -1,13 +1,15 @@
 //! What is done with leases that were given: extended, asked to end, taken over when they have expired.
 
 use afresh_protocol::OutcomeKind;
-use rusqlite::{Connection, OptionalExtension, Result};
+use rusqlite::{Connection, OptionalExtension, Result, Row};
 
 use super::leasing::Filling;
 use super::queue::{Queue, Queues};
-use super::record::{JOB, job};
+use super::record::{JOB, JOB_COLUMNS, job};
+use super::rows::json;
 use crate::clock::Timestamp;
 use crate::flow::Ending;
+use crate::job::Job;
 use crate::lease::{Beat, Begun, Extended, Lease, LeaseRef, LeaseRequest, Vanished};
 use crate::tokens::Tokens;
 
@@ -33,20 +35,25 @@ fn reap_from(queue: &mut Queue<'_>, filling: &mut Filling<'_>) -> Result<()> {
             Ok((row.get(0)?, row.get(1)?, Vanished { worker: row.get(2)?, begun: Begun::of_number(row.get(3)?) }))
         })?
         .collect::<Result<_>>()?;
-    let mut take_over = queue
-        .file
-        .prepare_cached(&format!("UPDATE jobs SET token = ?2, lease_until = ?3 WHERE job = ?1 RETURNING {JOB}"))?;
+    let mut take_over = queue.file.prepare_cached(&format!(
+        "UPDATE jobs SET token = ?2, lease_until = ?3 WHERE job = ?1
+             RETURNING {JOB}, (SELECT bytes FROM payloads WHERE payloads.job = jobs.job)"
+    ))?;
     let (since, until) = (queue.now, queue.now.after(filling.request.duration));
+    filling.reserve(expired.len());
     for (key, bytes, vanished) in expired {
         if !filling.lets_in(bytes) {
             break;
         }
         let token = filling.token();
-        match take_over.query_row((key, token.cast_signed(), until), job)?.1 {
-            Ok(job) => {
+        let read = |row: &Row<'_>| Ok((job(row)?, row.get(JOB_COLUMNS)?));
+        let (record, payload) = take_over.query_row((key, token.cast_signed(), until), read)?;
+        match record.unreadable {
+            None => {
+                let job = Job { payload, ..record.job };
                 filling.push(Lease { job, token, until, since, previous_worker: Some(vanished) });
             }
-            Err(reason) => bury_unreadable(queue, key, &reason)?,
+            Some(reason) => bury_unreadable(queue, key, &reason)?,
         }
     }
     Ok(())
@@ -72,22 +79,30 @@ pub(super) fn bury_unreadable(queue: &mut Queue<'_>, key: i64, reason: &str) -> 
 }
 
 pub(super) fn extend(queues: &mut Queues<'_>, leases: &[Beat], until: Timestamp) -> Result<Vec<Extended>> {
-    let mut extend = queues.file.prepare_cached(
-        "UPDATE jobs SET lease_until = ?4, begun = max(begun, ?5)
-         WHERE id = ?1 AND queue = ?2 AND token = ?3 AND state = 'running' RETURNING cancel",
+    let mut find = queues.file.prepare_cached(
+        "SELECT job, cancel FROM jobs WHERE id = ?1 AND queue = ?2 AND token = ?3 AND state = 'running'",
     )?;
-    leases
-        .iter()
-        .map(|Beat { lease, begun }| {
-            let begun = if *begun { Begun::Known } else { Begun::No };
-            let parameters = (&lease.id, &lease.queue, lease.token.cast_signed(), until, begun.as_number());
-            Ok(match extend.query_row(parameters, |row| row.get(0)).optional()? {
-                Some(false) => Extended::Held,
-                Some(true) => Extended::Cancelling,
-                None => Extended::Lost,
-            })
-        })
-        .collect()
+    let (mut begun, mut ahead) = (Vec::new(), Vec::new());
+    let mut extended = Vec::with_capacity(leases.len());
+    for Beat { lease, begun: has_begun } in leases {
+        let parameters = (&lease.id, &lease.queue, lease.token.cast_signed());
+        let found = find.query_row(parameters, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let Some((job, is_to_end)) = found else {
+            extended.push(Extended::Lost);
+            continue;
+        };
+        if *has_begun { &mut begun } else { &mut ahead }.push(job);
+        extended.push(if is_to_end { Extended::Cancelling } else { Extended::Held });
+    }
+    let mut extend = queues.file.prepare_cached(
+        "UPDATE jobs SET lease_until = ?1, begun = max(begun, ?2) WHERE job IN (SELECT value FROM json_each(?3))",
+    )?;
+    for (jobs, begun) in [(begun, Begun::Known), (ahead, Begun::No)] {
+        if !jobs.is_empty() {
+            extend.execute((until, begun.as_number(), json(jobs)))?;
+        }
+    }
+    Ok(extended)
 }
 
 /// The leases of all running jobs that somebody asked to cancel.

@@ -10,33 +10,36 @@ use crate::job::{Job, JobId, JobOptions, JobView};
 use crate::policy::Counters;
 use crate::state::State;
 
-/// What [`job`] reads, of `jobs`.
-pub(super) const JOB: &str = "job, id, queue, task, enqueued_at, run_at, options, starts, failures, waits, lost, history, \
-                              (SELECT bytes FROM payloads WHERE payloads.job = jobs.job) AS bytes";
+/// What [`job`] reads, of `jobs`: the first columns of a statement. By number, because every lease reads them.
+pub(super) const JOB: &str =
+    "job, id, queue, task, enqueued_at, run_at, options, starts, failures, waits, lost, history";
 
-/// A row's key and the job in it; `Err` with the reason where its options cannot be read.
-pub(super) fn job(row: &Row<'_>) -> Result<(i64, std::result::Result<Job, String>)> {
-    let options: String = row.get("options")?;
-    let job = match serde_json::from_str(&options) {
-        Err(error) => Err(format!("its options cannot be read: {error}")),
-        Ok(options) => Ok(Job {
-            id: row.get("id")?,
-            queue: row.get("queue")?,
-            task: row.get("task")?,
-            payload: row.get("bytes")?,
-            enqueued_at: row.get("enqueued_at")?,
-            run_at: row.get("run_at")?,
-            options,
-            counters: Counters {
-                starts: row.get("starts")?,
-                failures: row.get("failures")?,
-                waits: row.get("waits")?,
-                lost: row.get("lost")?,
-            },
-            history: history(row)?,
-        }),
+/// How many columns these are.
+pub(super) const JOB_COLUMNS: usize = 12;
+
+/// A row, read as a job, without its payload.
+pub(super) struct Record {
+    pub(super) row: i64,
+    pub(super) job: Job,
+    /// Why its options cannot be read, where that is so.
+    pub(super) unreadable: Option<String>,
+}
+
+pub(super) fn job(row: &Row<'_>) -> Result<Record> {
+    let options = serde_json::from_str(row.get_ref(6)?.as_str()?);
+    let unreadable = options.as_ref().err().map(|error| format!("its options cannot be read: {error}"));
+    let job = Job {
+        id: row.get(1)?,
+        queue: row.get(2)?,
+        task: row.get(3)?,
+        payload: Vec::new(),
+        enqueued_at: row.get(4)?,
+        run_at: row.get(5)?,
+        options: options.unwrap_or_default(),
+        counters: Counters { starts: row.get(7)?, failures: row.get(8)?, waits: row.get(9)?, lost: row.get(10)? },
+        history: History::decode(row.get_ref(11)?.as_blob()?),
     };
-    Ok((row.get("job")?, job))
+    Ok(Record { row: row.get(0)?, job, unreadable })
 }
 
 /// What [`view`] reads, of `jobs`.
