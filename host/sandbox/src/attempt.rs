@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use afresh_protocol::Usage;
-use rustix::time::{ClockId, clock_gettime};
+use cpu_time::ThreadTime;
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::cancel::{Cancel, Reason};
@@ -23,10 +23,10 @@ pub(crate) fn run(module: &TaskModule, call: Call, limits: &Limits, cancel: &Can
     let mut store = Store::new(module.pre().module().engine(), state);
     arm(&mut store, module, limits)?;
 
-    let cpu = thread_time();
+    let cpu = ThreadTime::now();
     store.data_mut().started = Instant::now();
     let result = enter(&mut store, module);
-    let (wall, cpu) = (store.data().started.elapsed(), thread_time().saturating_sub(cpu));
+    let (wall, cpu) = (store.data().started.elapsed(), cpu.elapsed());
 
     let fuel = limits.fuel.and_then(|given| Some(given - store.get_fuel().ok()?));
     // This drops the store, and with it the guest's memory, before anybody hears of the outcome.
@@ -81,12 +81,6 @@ pub(crate) enum Ended {
     Instantiation(wasmtime::Error),
     /// While the guest ran.
     Guest(wasmtime::Error),
-}
-
-/// Processor time of this thread.
-fn thread_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
 
 fn micros(span: Duration) -> u64 {
