@@ -11,7 +11,7 @@ use afresh_queue::{
     AttemptRecord, Begun, Counters, Job, JobLog, Lease, LoggedLine, NewJob, Note, RetryPolicy, RunningJob, Timestamp,
     is_failure,
 };
-use afresh_sandbox::{Call, Cancel, LogLine, Reason, Report, Sandbox, Watch};
+use afresh_sandbox::{Call, Cancel, Environment, LogLine, Reason, Report, Sandbox, Watch};
 
 use crate::config::Config;
 use crate::effects;
@@ -177,16 +177,16 @@ impl Attempt {
         outbox: Arc<Enqueuing>,
     ) -> Report {
         let job = &self.lease.job;
+        let mut environment = Environment::default();
+        environment.set(env::TASK, &entry.policy.task);
+        environment.set(env::JOB_ID, &job.id);
+        environment.set(env::ATTEMPT, job.counters.starts);
+        environment.set(env::MAX_ATTEMPTS, terms.retry.max_attempts);
+        environment.set(env::QUEUE, &job.queue);
         let mut call = Call {
             task: entry.policy.task.clone(),
             payload,
-            env: vec![
-                (env::TASK.into(), entry.policy.task.clone()),
-                (env::JOB_ID.into(), job.id.to_string()),
-                (env::ATTEMPT.into(), job.counters.starts.to_string()),
-                (env::MAX_ATTEMPTS.into(), terms.retry.max_attempts.to_string()),
-                (env::QUEUE.into(), job.queue.clone()),
-            ],
+            env: environment,
             watch: Some(self.watch.clone()),
             outbox: Some(outbox),
             ..Call::default()

@@ -138,7 +138,7 @@ impl Grants {
     /// # Errors
     /// When the scratch folder cannot be made.
     pub fn hand(&self, call: &mut Call, folders: Option<&ScratchFolders>) -> anyhow::Result<Option<ScratchFolder>> {
-        call.env.extend_from_slice(&self.env);
+        self.env.iter().for_each(|(name, value)| call.env.set(name, value));
         call.secrets = self.secrets.clone();
         call.folders.clone_from(&self.folders);
         let Some(bytes) = self.scratch else { return Ok(None) };

@@ -129,7 +129,7 @@ fn finish(result: Result<(), Ended>, state: &State) -> Result<Finish, Unfinished
         Some(trap) => Ok(Finish::Trap(trap_text(*trap).to_owned())),
         None if instantiating && state.memory.refused.is_some() => Ok(Finish::Abort("had no room to start in")),
         // A start function is the guest's code, and runs while the instance is made.
-        None if instantiating && !state.called_wasi => Err(Unfinished::Ours(bounded(error.root_cause()))),
+        None if instantiating && !state.wasi.was_called() => Err(Unfinished::Ours(bounded(error.root_cause()))),
         // A function of wasmtime-wasi refused what it was called with, most likely a pointer.
         None => Ok(Finish::Trap(format!("was stopped by a host function: {}", bounded(error.root_cause())))),
     }

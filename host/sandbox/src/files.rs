@@ -66,15 +66,12 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// Opens what was granted; `None` where that is nothing.
+    /// Opens what was granted.
     pub(crate) fn open(
         builder: &mut WasiCtxBuilder,
         folders: &[Folder],
         scratch: Option<&Scratch>,
-    ) -> Result<Option<Self>, SandboxError> {
-        if folders.is_empty() && scratch.is_none() {
-            return Ok(None);
-        }
+    ) -> Result<Self, SandboxError> {
         // The thread is the guest's own: it may as well wait itself, and then no other thread works for a guest.
         builder.allow_blocking_current_thread(true);
         let read = folders.iter().map(|folder| (&folder.host, folder.guest.as_str(), FsPerms::ReadOnly));
@@ -88,7 +85,7 @@ impl Files {
         }
         let open = folders.len() + usize::from(scratch.is_some());
         let quota = scratch.map(|scratch| Quota::new(scratch.bytes));
-        Ok(Some(Self { quota, open: open as u32 }))
+        Ok(Self { quota, open: open as u32 })
     }
 
     /// Whether one more file may be made. Without a scratch folder wasmtime-wasi has the answer.

@@ -8,7 +8,7 @@
 //! * [`cancel`]: how somebody outside ends an attempt, and why
 //! * [`watch`]: a look at an attempt while it runs
 //! * [`outbox`]: where a guest puts its requests for further work
-//! * [`files`], [`secrets`]: what an attempt may be granted besides
+//! * [`files`], [`secrets`], [`environment`]: what an attempt may be granted besides
 //! * [`report`]: what one attempt takes and what it answers
 //!
 //! How it works, in the order of one attempt:
@@ -28,6 +28,7 @@ pub mod cancel;
 pub mod check;
 mod classify;
 mod engine;
+pub mod environment;
 mod error;
 mod excerpt;
 pub mod files;
@@ -53,6 +54,7 @@ pub use afresh_protocol::{ErrorRecord, Outcome, OutcomeKind, TaskPolicy, Usage};
 pub use cancel::{Cancel, Reason};
 pub use check::{ModuleInfo, ModuleKind, check};
 pub use engine::{ENGINE, SandboxConfig};
+pub use environment::Environment;
 pub use error::{ModuleError, SandboxError};
 pub use files::{Folder, Scratch};
 pub use limits::Limits;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use afresh_protocol::abi::LogLevel;
 use afresh_protocol::{Outcome, Usage};
 
+use crate::environment::Environment;
 use crate::files::{Folder, Scratch};
 use crate::outbox::Outbox;
 use crate::secrets::Secrets;
@@ -18,7 +19,7 @@ pub struct Call {
     /// The payload, opaque.
     pub payload: Vec<u8>,
     /// The guest's whole environment, but for its secrets.
-    pub env: Vec<(String, String)>,
+    pub env: Environment,
     /// Further variables, whose values are kept out of the log and the error. The reply is the guest's own.
     pub secrets: Secrets,
     /// The folders it may read.

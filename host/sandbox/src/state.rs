@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use afresh_protocol::abi::Verdict;
-use wasmtime_wasi::p1::WasiP1Ctx;
 
 use crate::cancel::{Cancel, Reason};
 use crate::check::ModuleKind;
+use crate::environment::Strings;
 use crate::error::SandboxError;
 use crate::excerpt::Excerpt;
 use crate::files::Files;
@@ -16,7 +16,7 @@ use crate::memory::MemoryWall;
 use crate::outbox::Gate;
 use crate::report::Call;
 use crate::secrets::Redactor;
-use crate::wasi;
+use crate::wasi::Wasi;
 use crate::watch::Watch;
 
 /// Bytes that are worked on between two looks at the deadline: a few milliseconds where each is a line of its own.
@@ -25,11 +25,11 @@ const CHUNK: usize = 64 << 10;
 /// One attempt.
 pub(crate) struct State {
     pub(crate) kind: ModuleKind,
-    pub(crate) wasi: WasiP1Ctx,
+    pub(crate) wasi: Wasi,
     /// The files it was granted, if any.
     pub(crate) files: Option<Files>,
-    /// Whether the guest has called a function of wasmtime-wasi: then an error may be its doing.
-    pub(crate) called_wasi: bool,
+    pub(crate) arguments: Strings,
+    pub(crate) environment: Strings,
     pub(crate) payload: Vec<u8>,
     /// How far a plain command has read its stdin.
     pub(crate) read: usize,
@@ -80,15 +80,18 @@ impl State {
     /// # Errors
     /// When a folder that was granted cannot be opened.
     pub(crate) fn new(kind: ModuleKind, call: Call, limits: &Limits, cancel: &Cancel) -> Result<Self, SandboxError> {
-        let started = Instant::now();
-        let (wasi, files) = wasi::context(&call, started)?;
+        let (wasi, files) = Wasi::open(&call)?;
+        let (mut arguments, mut environment) = (Strings::default(), call.env);
+        arguments.push(call.task);
+        call.secrets.named().iter().for_each(|(name, secret)| environment.set(name, secret.expose()));
         let redactor = || Redactor::new(&call.secrets);
         let (from_stdout, from_stderr, from_error) = (redactor(), redactor(), redactor());
         Ok(Self {
             kind,
             wasi,
             files,
-            called_wasi: false,
+            arguments,
+            environment: environment.into_strings(),
             payload: call.payload,
             read: 0,
             reply: Vec::new(),
@@ -101,7 +104,7 @@ impl State {
             memory: MemoryWall::new(limits.memory),
             limits: limits.clone(),
             end: None,
-            started,
+            started: Instant::now(),
             stdout: Lines::default(),
             stderr: Lines::default(),
             from_stdout,

@@ -1,15 +1,16 @@
 //! WASI preview 1: an empty world (arguments, environment and clocks; no sockets; files only where some were granted). The
 //! functions that move bytes or take time are ours, so that they are bounded by the attempt's limits and wake when it is
-//! cancelled; everything else is wasmtime-wasi's.
+//! cancelled; so are those that most guests call, for speed; everything else is wasmtime-wasi's.
 //!
+//! * `world`: what every guest asks as it starts
 //! * `files`: the calls on files; `look`: what they want to know before; `page`: how they are handed on to wasmtime-wasi
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use afresh_protocol::abi::WASI_NAMESPACE;
 use wasmtime::{Linker, Result};
 use wasmtime_wasi::p1::{self, WasiP1Ctx};
-use wasmtime_wasi::{HostMonotonicClock, I32Exit, WasiCtxBuilder};
+use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
 
 use crate::abi::{Guest, parts};
 use crate::check::ModuleKind;
@@ -22,6 +23,7 @@ mod errno;
 mod files;
 mod look;
 mod page;
+mod world;
 
 use errno::{BADF, INVAL, NOTSOCK, SUCCESS};
 
@@ -31,36 +33,43 @@ const MAX_BUFFERS: u32 = 1024;
 /// Subscriptions one `poll_oneoff` may have; more is `EINVAL`.
 const MAX_SUBSCRIPTIONS: u32 = 1024;
 
-/// The world of one attempt.
-pub(crate) fn context(call: &Call, started: Instant) -> Result<(WasiP1Ctx, Option<Files>), SandboxError> {
-    let mut builder = WasiCtxBuilder::new();
-    builder.arg(&call.task).envs(&call.env).monotonic_clock(Clock(started));
-    for (name, secret) in call.secrets.named() {
-        builder.env(name, secret.expose());
-    }
-    let files = Files::open(&mut builder, &call.folders, call.scratch.as_ref())?;
-    Ok((builder.build_p1(), files))
+/// What wasmtime-wasi has of one attempt. To make that takes as long as to make an instance, and most guests ask only what is
+/// answered here; so it is made when a guest first asks for more.
+#[derive(Default)]
+pub(crate) struct Wasi {
+    context: Option<Box<WasiP1Ctx>>,
+    called: bool,
 }
 
-/// A clock that starts with the attempt. `poll_oneoff` has to know its zero, so it is ours.
-struct Clock(Instant);
-
-impl HostMonotonicClock for Clock {
-    fn resolution(&self) -> u64 {
-        1
+impl Wasi {
+    /// Opens the files that were granted, if any.
+    ///
+    /// # Errors
+    /// When a folder cannot be opened.
+    pub(crate) fn open(call: &Call) -> Result<(Self, Option<Files>), SandboxError> {
+        if call.folders.is_empty() && call.scratch.is_none() {
+            return Ok((Self::default(), None));
+        }
+        let mut builder = WasiCtxBuilder::new();
+        let files = Files::open(&mut builder, &call.folders, call.scratch.as_ref())?;
+        Ok((Self { context: Some(Box::new(builder.build_p1())), called: false }, Some(files)))
     }
 
-    fn now(&self) -> u64 {
-        nanoseconds(self.0.elapsed())
+    /// For a call of wasmtime-wasi's.
+    fn context(&mut self) -> &mut WasiP1Ctx {
+        self.called = true;
+        self.context.get_or_insert_with(|| Box::new(WasiCtxBuilder::new().build_p1()))
+    }
+
+    /// Whether the guest has called a function of wasmtime-wasi: then an error may be its doing.
+    pub(crate) fn was_called(&self) -> bool {
+        self.called
     }
 }
 
 /// Adds preview 1.
 pub(crate) fn link(linker: &mut Linker<State>) -> Result<()> {
-    p1::add_to_linker_sync(linker, |state| {
-        state.called_wasi = true;
-        &mut state.wasi
-    })?;
+    p1::add_to_linker_sync(linker, |state| state.wasi.context())?;
     linker.allow_shadowing(true);
     linker
         .func_wrap(WASI_NAMESPACE, "fd_read", fd_read)?
@@ -76,6 +85,7 @@ pub(crate) fn link(linker: &mut Linker<State>) -> Result<()> {
             // wasmtime-wasi takes codes up to 125 only, but `exit(255)` is common.
             Err(I32Exit(code).into())
         })?;
+    world::link(linker)?;
     files::link(linker)?;
     linker.allow_shadowing(false);
     Ok(())

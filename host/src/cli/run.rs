@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use afresh_protocol::abi::env;
-use afresh_sandbox::{Call, Cancel, Reason, Sandbox, SandboxConfig};
+use afresh_sandbox::{Call, Cancel, Environment, Reason, Sandbox, SandboxConfig};
 use anyhow::Context as _;
 use clap::builder::BoolishValueParser;
 
@@ -94,17 +94,14 @@ fn choose<'a>(
 }
 
 /// What a worker would tell the guest of its job.
-fn environment(terms: &Terms, task: &str, attempt: u32) -> Vec<(String, String)> {
-    let max_attempts = terms.retry.max_attempts.max(attempt);
-    [
-        (env::TASK, task.to_owned()),
-        (env::JOB_ID, "local".to_owned()),
-        (env::ATTEMPT, attempt.to_string()),
-        (env::MAX_ATTEMPTS, max_attempts.to_string()),
-        (env::QUEUE, "default".to_owned()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into()
+fn environment(terms: &Terms, task: &str, attempt: u32) -> Environment {
+    let mut environment = Environment::default();
+    environment.set(env::TASK, task);
+    environment.set(env::JOB_ID, "local");
+    environment.set(env::ATTEMPT, attempt);
+    environment.set(env::MAX_ATTEMPTS, terms.retry.max_attempts.max(attempt));
+    environment.set(env::QUEUE, "default");
+    environment
 }
 
 /// Ctrl-C ends the guest, so that there is still a report; a second one ends the program.

@@ -1,4 +1,4 @@
-;; trapped says="was stopped by a host function"
+;; trapped says="called `args_get` with pointer"
 ;; This one is wasmtime-wasi's.
 (module
   (import "wasi_snapshot_preview1" "args_get" (func $args (param i32 i32) (result i32)))

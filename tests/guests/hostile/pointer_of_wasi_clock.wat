@@ -1,4 +1,4 @@
-;; trapped says="was stopped by a host function"
+;; trapped says="called `clock_time_get` with pointer"
 (module
   (import "wasi_snapshot_preview1" "clock_time_get" (func $now (param i32 i64 i32) (result i32)))
   (memory (export "memory") 1)

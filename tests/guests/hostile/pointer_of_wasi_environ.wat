@@ -1,4 +1,4 @@
-;; trapped says="was stopped by a host function"
+;; trapped says="called `environ_get` with pointer"
 (module
   (import "wasi_snapshot_preview1" "environ_get" (func $environ (param i32 i32) (result i32)))
   (memory (export "memory") 1)

@@ -11,12 +11,14 @@ use wasmtime::{
     PoolingAllocationConfig, Result, Store, bail,
 };
 
+use crate::guests::ENVIRONMENT;
+
 /// Keep resident, slots and the most memory, as the sandbox beside it has them.
 pub(crate) struct Settings {
     pub(crate) slots: u32,
     pub(crate) max_memory: usize,
     pub(crate) keep_resident: usize,
-    /// The sandbox's [`Sandbox::compatibility`](afresh_sandbox::Sandbox::compatibility): no limit is one with other settings for code.
+    /// The sandbox's own; with other settings for code this would be the limit of something else.
     pub(crate) compatibility: u64,
 }
 
@@ -148,22 +150,29 @@ fn link_sdk(linker: &mut Linker<World>) -> Result<()> {
     Ok(())
 }
 
-/// The one variable of the environment, which says which task is meant.
-const VARIABLE: &[u8] = b"AFRESH_TASK=no_op\0";
-
 fn link_wasi(linker: &mut Linker<World>) -> Result<()> {
     const WASI: &str = "wasi_snapshot_preview1";
     linker
         .func_wrap(WASI, "environ_sizes_get", |mut guest: Guest<'_>, count: u32, bytes: u32| {
             let (memory, _) = parts(&mut guest);
-            put(memory, count, 1);
-            put(memory, bytes, VARIABLE.len() as u32);
+            put(memory, count, ENVIRONMENT.len() as u32);
+            put(
+                memory,
+                bytes,
+                ENVIRONMENT.iter().map(|(name, value)| name.len() + value.len() + 2).sum::<usize>() as u32,
+            );
             0
         })?
-        .func_wrap(WASI, "environ_get", |mut guest: Guest<'_>, pointers: u32, bytes: u32| {
+        .func_wrap(WASI, "environ_get", |mut guest: Guest<'_>, mut pointer: u32, mut at: u32| {
             let (memory, _) = parts(&mut guest);
-            put(memory, pointers, bytes);
-            memory[bytes as usize..][..VARIABLE.len()].copy_from_slice(VARIABLE);
+            for (name, value) in ENVIRONMENT {
+                put(memory, pointer, at);
+                pointer += 4;
+                for part in [name, "=", value, "\0"] {
+                    memory[at as usize..][..part.len()].copy_from_slice(part.as_bytes());
+                    at += part.len() as u32;
+                }
+            }
             0
         })?
         .func_wrap(WASI, "fd_read", |mut guest: Guest<'_>, _: u32, buffers: u32, count: u32, read: u32| {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use afresh_protocol::abi::env;
 use afresh_toolchain::{Reporter, cargo};
 use anyhow::Context as _;
 
@@ -26,6 +27,15 @@ fn find<'a>(built: &'a [PathBuf], name: &str) -> anyhow::Result<&'a PathBuf> {
     let found = built.iter().find(|path| path.file_stem().is_some_and(|stem| stem == name));
     found.with_context(|| format!("cargo built no {name}.wasm"))
 }
+
+/// What a worker tells a guest of its job.
+pub(crate) const ENVIRONMENT: [(&str, &str); 5] = [
+    (env::TASK, "no_op"),
+    (env::JOB_ID, "01JDQ4Y7W0M9F3S5T6V8X2Z1AB"),
+    (env::ATTEMPT, "1"),
+    (env::MAX_ATTEMPTS, "10"),
+    (env::QUEUE, "default"),
+];
 
 /// A payload of so many bytes that both guests answer as it is.
 pub(crate) fn payload(bytes: usize) -> &'static [u8] {

@@ -1,12 +1,11 @@
 //! Ours and the limit, set up alike, and an attempt of each: warm and cold.
 
-use afresh_protocol::abi::env;
 use afresh_sandbox::{Call, Cancel, Limits, Outcome, Sandbox, SandboxConfig, TaskModule, Watch};
 use anyhow::{Error, bail, ensure};
 
 use crate::bare::{Bare, BareModule, Settings};
 use crate::cases::{Attempt, Round, THREADS};
-use crate::guests::Guest;
+use crate::guests::{ENVIRONMENT, Guest};
 
 /// A sandbox, and bare wasmtime.
 pub(crate) struct Site {
@@ -71,13 +70,7 @@ impl Site {
         let call = Call {
             task: "no_op".into(),
             payload: payload.to_vec(),
-            env: vec![
-                (env::TASK.into(), "no_op".into()),
-                (env::JOB_ID.into(), "01JDQ4Y7W0M9F3S5T6V8X2Z1AB".into()),
-                (env::ATTEMPT.into(), 1.to_string()),
-                (env::MAX_ATTEMPTS.into(), 10.to_string()),
-                (env::QUEUE.into(), "default".into()),
-            ],
+            env: ENVIRONMENT.into(),
             watch: Some(Watch::new(64 << 10)),
             ..Call::default()
         };

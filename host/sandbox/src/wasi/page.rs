@@ -18,11 +18,11 @@ impl<F: AsyncFnOnce(&mut WasiP1Ctx, &mut GuestMemory<'_>) -> Result<i32>> Call f
 
 /// Makes a call of wasmtime-wasi's with this memory, the guest's or a [`Page`]; answers the errno.
 pub(super) fn ask(memory: &mut [u8], state: &mut State, call: impl Call) -> Result<u32> {
-    state.called_wasi = true;
-    state.wasi.set_hostcall_fuel(FUEL);
+    let wasi = state.wasi.context();
+    wasi.set_hostcall_fuel(FUEL);
     let mut memory = GuestMemory::Unshared(memory);
     // They may block this thread, so they are done at once: there is no need of an executor, and its threads.
-    run_in_dummy_executor(call(&mut state.wasi, &mut memory))?.map(i32::cast_unsigned)
+    run_in_dummy_executor(call(wasi, &mut memory))?.map(i32::cast_unsigned)
 }
 
 /// A little memory of the host's, for calls whose answer is for the host: room for the answer, then one buffer (pointer

@@ -36,7 +36,7 @@ fn check(sandbox: &Sandbox, case: &Case) -> Result<(), String> {
     let call = Call {
         task: "guest".to_owned(),
         payload: case.text("payload").unwrap_or_default().into(),
-        env: vec![("KEY".to_owned(), "1".to_owned())],
+        env: [("KEY", "1")].into(),
         ..Call::default()
     };
     let started = Instant::now();

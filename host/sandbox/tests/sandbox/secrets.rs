@@ -11,7 +11,7 @@ const VALUE: &str = "hunter22-correct-horse";
 
 fn call() -> Call {
     let secrets = Secrets::new(vec![("API_KEY".to_owned(), Secret::new(VALUE).unwrap())]).unwrap();
-    Call { secrets, env: vec![("LANG".to_owned(), "C".to_owned())], watch: Some(Watch::new(4096)), ..Call::default() }
+    Call { secrets, env: [("LANG", "C")].into(), watch: Some(Watch::new(4096)), ..Call::default() }
 }
 
 /// Runs a guest whose `_start` is this; at 0 stand the secret's value and the words around it.

@@ -214,7 +214,7 @@ fn run(sandbox: &Sandbox, module: &TaskModule, id: &str, way: Way) -> Report {
     let call = Call {
         task: format!("t{id}"),
         payload: id.as_bytes().to_vec(),
-        env: vec![("E".to_owned(), id.to_owned())],
+        env: [("E", id)].into(),
         outbox,
         ..Call::default()
     };
