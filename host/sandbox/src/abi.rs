@@ -77,10 +77,11 @@ fn enqueue(mut guest: Guest<'_>, spec: u32, spec_len: u32, payload: u32, payload
 
 /// The guest's memory and the state of its attempt.
 pub(crate) fn parts<'a>(guest: &'a mut Guest<'_>) -> (&'a mut [u8], &'a mut State) {
-    match guest.get_export("memory") {
-        Some(Extern::Memory(memory)) => memory.data_and_store_mut(guest),
+    let known = guest.data().linear;
+    match known.or_else(|| guest.get_export("memory").and_then(Extern::into_memory)) {
+        Some(memory) => memory.data_and_store_mut(guest),
         // Cannot be: the module was checked for it. An empty memory makes every access a misuse.
-        _ => (&mut [], guest.data_mut()),
+        None => (&mut [], guest.data_mut()),
     }
 }
 

@@ -1,10 +1,11 @@
 //! One attempt: store, limits, instance, `_start`, report.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use afresh_protocol::Usage;
 use cpu_time::ThreadTime;
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::error::Context as _;
+use wasmtime::{Extern, Store, UpdateDeadline};
 
 use crate::cancel::{Cancel, Reason};
 use crate::classify::{classify, host_ended};
@@ -20,11 +21,9 @@ pub(crate) fn run(module: &TaskModule, call: Call, limits: &Limits, cancel: &Can
         return Err(SandboxError::NotMetered);
     }
     let state = State::new(module.info().kind, call, limits, cancel)?;
+    let cpu = ThreadTime::now();
     let mut store = Store::new(module.pre().module().engine(), state);
     arm(&mut store, module, limits)?;
-
-    let cpu = ThreadTime::now();
-    store.data_mut().started = Instant::now();
     let result = enter(&mut store, module);
     let (wall, cpu) = (store.data().started.elapsed(), cpu.elapsed());
 
@@ -71,8 +70,11 @@ fn arm(store: &mut Store<State>, module: &TaskModule, limits: &Limits) -> Result
 fn enter(store: &mut Store<State>, module: &TaskModule) -> Result<(), Ended> {
     store.data_mut().check().map_err(|stop| Ended::Guest(stop.into()))?;
     let instance = module.pre().instantiate(&mut *store).map_err(Ended::Instantiation)?;
-    let start = instance.get_typed_func::<(), ()>(&mut *store, "_start").map_err(Ended::Instantiation)?;
-    start.call(store, ()).map_err(Ended::Guest)
+    let exports = module.exports();
+    store.data_mut().linear = instance.get_module_export(&mut *store, &exports.memory).and_then(Extern::into_memory);
+    let start = instance.get_module_export(&mut *store, &exports.start).and_then(Extern::into_func);
+    let start = start.context("`_start` is no function").and_then(|start| start.typed::<(), ()>(&*store));
+    start.map_err(Ended::Instantiation)?.call(store, ()).map_err(Ended::Guest)
 }
 
 /// What wasmtime says of an attempt that did not return from `_start`. Not to be formatted without a bound.

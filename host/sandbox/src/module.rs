@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use wasmtime::{InstancePre, Module};
+use wasmtime::{InstancePre, Module, ModuleExport};
 
 use crate::bulk::interruptible;
 use crate::check::{self, ModuleInfo};
@@ -18,7 +18,14 @@ pub struct TaskModule(Arc<Ready>);
 struct Ready {
     info: ModuleInfo,
     pre: InstancePre<State>,
+    exports: Exports,
     metering: Metering,
+}
+
+/// Where in a module its exports are, so that no attempt has to look for their names.
+pub(crate) struct Exports {
+    pub(crate) start: ModuleExport,
+    pub(crate) memory: ModuleExport,
 }
 
 impl TaskModule {
@@ -34,6 +41,10 @@ impl TaskModule {
 
     pub(crate) fn pre(&self) -> &InstancePre<State> {
         &self.0.pre
+    }
+
+    pub(crate) fn exports(&self) -> &Exports {
+        &self.0.exports
     }
 
     /// Compiles a checked module here and now.
@@ -61,7 +72,12 @@ impl TaskModule {
 
     fn link(core: &Core, metering: Metering, info: ModuleInfo, module: &Module) -> Result<Self, ModuleError> {
         let pre = core.linker.instantiate_pre(module).map_err(compile_error)?;
-        Ok(Self(Arc::new(Ready { info, pre, metering })))
+        let export = |name| {
+            let export = module.get_export_index(name);
+            export.ok_or_else(|| ModuleError::Compile(format!("it does not export `{name}`")))
+        };
+        let exports = Exports { start: export("_start")?, memory: export("memory")? };
+        Ok(Self(Arc::new(Ready { info, pre, exports, metering })))
     }
 }
 

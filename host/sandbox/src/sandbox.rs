@@ -68,7 +68,7 @@ impl Sandbox {
     /// What is in use now: all zero when no attempt runs.
     pub fn in_use(&self) -> InUse {
         let metered = self.0.metered.get().and_then(|core| core.as_ref().ok());
-        let mut in_use = InUse { slots: self.0.config.slots - *self.0.slots.free(), ..InUse::default() };
+        let mut in_use = InUse { slots: self.0.config.slots - self.0.slots.free(), ..InUse::default() };
         for core in [Some(&self.0.core), metered].into_iter().flatten() {
             if let Some(metrics) = core.engine.pooling_allocator_metrics() {
                 in_use.instances += metrics.core_instances();

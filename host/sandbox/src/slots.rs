@@ -10,8 +10,14 @@ use crate::cancel::{Cancel, Reason};
 const LOOK: Duration = Duration::from_millis(10);
 
 pub(crate) struct Slots {
-    free: Mutex<usize>,
+    room: Mutex<Room>,
     freed: Condvar,
+}
+
+struct Room {
+    free: usize,
+    /// Who waits for a slot. Where nobody does, nobody need be told: that is a call of the system's for each attempt.
+    waiting: usize,
 }
 
 /// One slot, given back when this is dropped.
@@ -19,32 +25,42 @@ pub(crate) struct Slot<'a>(&'a Slots);
 
 impl Slots {
     pub(crate) fn new(count: usize) -> Self {
-        Self { free: Mutex::new(count), freed: Condvar::new() }
+        Self { room: Mutex::new(Room { free: count, waiting: 0 }), freed: Condvar::new() }
     }
 
     /// Waits for a free slot, or for a reason to stop waiting.
     pub(crate) fn take(&self, cancel: &Cancel) -> Result<Slot<'_>, Reason> {
-        let mut free = self.free();
-        while *free == 0 {
+        let mut room = self.room();
+        while room.free == 0 {
             if let Some(reason) = cancel.reason() {
                 return Err(reason);
             }
-            free = self.freed.wait_timeout(free, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+            room.waiting += 1;
+            room = self.freed.wait_timeout(room, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+            room.waiting -= 1;
         }
-        *free -= 1;
+        room.free -= 1;
         Ok(Slot(self))
     }
 
     /// Slots that nobody has.
-    pub(crate) fn free(&self) -> MutexGuard<'_, usize> {
-        // A number cannot be left half-written.
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn free(&self) -> usize {
+        self.room().free
+    }
+
+    fn room(&self) -> MutexGuard<'_, Room> {
+        // Two numbers cannot be left half-written.
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        *self.0.free() += 1;
-        self.0.freed.notify_one();
+        let mut room = self.0.room();
+        room.free += 1;
+        if room.waiting > 0 {
+            drop(room);
+            self.0.freed.notify_one();
+        }
     }
 }

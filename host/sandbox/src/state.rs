@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use afresh_protocol::abi::Verdict;
+use wasmtime::Memory;
 
 use crate::cancel::{Cancel, Reason};
 use crate::check::ModuleKind;
@@ -44,6 +45,8 @@ pub(crate) struct State {
     pub(crate) progress: Option<f64>,
     pub(crate) gate: Gate,
     pub(crate) memory: MemoryWall,
+    /// The guest's memory itself, once there is an instance: a start function runs before.
+    pub(crate) linear: Option<Memory>,
     pub(crate) limits: Limits,
     /// Why the host ended the attempt, where it did.
     pub(crate) end: Option<End>,
@@ -102,6 +105,7 @@ impl State {
             progress: None,
             gate: Gate::new(call.outbox, limits),
             memory: MemoryWall::new(limits.memory),
+            linear: None,
             limits: limits.clone(),
             end: None,
             started: Instant::now(),
