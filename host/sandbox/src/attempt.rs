@@ -71,7 +71,11 @@ fn enter(store: &mut Store<State>, module: &TaskModule) -> Result<(), Ended> {
     store.data_mut().check().map_err(|stop| Ended::Guest(stop.into()))?;
     let instance = module.pre().instantiate(&mut *store).map_err(Ended::Instantiation)?;
     let exports = module.exports();
-    store.data_mut().linear = instance.get_module_export(&mut *store, &exports.memory).and_then(Extern::into_memory);
+    let memory = instance.get_module_export(&mut *store, &exports.memory).and_then(Extern::into_memory);
+    if let Some(memory) = memory {
+        let (base, bytes) = (memory.data_ptr(&*store), memory.data_size(&*store));
+        store.data_mut().has_memory(memory, base, bytes);
+    }
     let start = instance.get_module_export(&mut *store, &exports.start).and_then(Extern::into_func);
     let start = start.context("`_start` is no function").and_then(|start| start.typed::<(), ()>(&*store));
     start.map_err(Ended::Instantiation)?.call(store, ()).map_err(Ended::Guest)

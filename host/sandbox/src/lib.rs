@@ -17,7 +17,7 @@
 //! * `bulk`: what is changed in a module before, so that its deadline holds everywhere
 //! * `slots`, `ticker`: room for so many attempts; what makes time pass for them
 //! * `attempt`, `state`: one attempt, and what the host knows of it while it runs
-//! * `memory`, `excerpt`, `logbook`: the bounds on memory, error text and log
+//! * `memory`, `excerpt`, `logbook`: the bounds on memory, error text and log; `huge`: huge pages
 //! * `abi`, `wasi`: what a guest may call
 //! * `classify`: from what happened to one outcome
 
@@ -34,6 +34,7 @@ mod excerpt;
 pub mod files;
 #[doc(hidden)]
 pub mod fuzzing;
+mod huge;
 mod imports;
 pub mod limits;
 mod logbook;

@@ -3,6 +3,7 @@
 use wasmtime::ResourceLimiter;
 
 use crate::check::MAX_TABLE_ELEMENTS;
+use crate::huge::HugePages;
 
 /// The wall, what it let through and what it refused.
 pub(crate) struct MemoryWall {
@@ -12,6 +13,7 @@ pub(crate) struct MemoryWall {
     /// The last growth, where it was refused. A guest learns of it as -1 and mostly aborts, which would look like any other
     /// trap; so it is remembered here. One that gets memory after all has survived the refusal.
     pub(crate) refused: Option<Refused>,
+    pub(crate) huge: HugePages,
 }
 
 /// A growth that was refused, in bytes.
@@ -24,7 +26,7 @@ pub(crate) struct Refused {
 
 impl MemoryWall {
     pub(crate) fn new(limit: u64) -> Self {
-        Self { limit: usize::try_from(limit).unwrap_or(usize::MAX), peak: 0, refused: None }
+        Self { limit: usize::try_from(limit).unwrap_or(usize::MAX), peak: 0, refused: None, huge: HugePages::default() }
     }
 }
 
@@ -39,6 +41,7 @@ impl ResourceLimiter for MemoryWall {
         // To grow by nothing is only to ask how large the memory is.
         if desired > current {
             self.refused = None;
+            self.huge.grow(desired);
         }
         Ok(true)
     }

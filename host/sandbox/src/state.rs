@@ -119,6 +119,12 @@ impl State {
         })
     }
 
+    /// There is an instance, and this is its memory.
+    pub(crate) fn has_memory(&mut self, memory: Memory, base: *const u8, bytes: usize) {
+        self.linear = Some(memory);
+        self.memory.huge.begin(base, bytes);
+    }
+
     /// Looks at the cancel flag and the deadline.
     pub(crate) fn check(&mut self) -> Result<(), Stop> {
         if let Some(reason) = self.cancel.reason() {
