@@ -1,6 +1,7 @@
 //! One attempt, from a lease to what is to be settled: the one file in which what a sandbox reports becomes what a queue
 //! records.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -127,17 +128,14 @@ impl Attempt {
         tracing::debug!(job = %job.id, task = job.task, attempt = job.counters.starts, late_us, "attempt started");
 
         let outbox = Arc::new(outbox(&job.task, shop.registry.config()));
+        // It is the guest's now: nobody else asks for it, and the broker may be a long time taking the rest.
+        let payload = mem::take(&mut self.lease.job.payload);
         let (digest, report) = match &module {
-            Ok(entry) => {
-                // Nobody asks for it any more, and the broker may be a long time taking the rest.
-                let payload = std::mem::take(&mut self.lease.job.payload);
-                let report = self.run_module(entry, payload, &terms, shop, outbox.clone());
-                (Some(entry.module.info().digest.clone()), report)
-            }
-            Err(why) => {
-                self.lease.job.payload = Vec::new();
-                (None, ended(Outcome::BadModule(ErrorRecord::new("bad_module", why.clone()))))
-            }
+            Ok(entry) => (
+                Some(entry.module.info().digest.clone()),
+                self.run_module(entry, &terms, shop, payload, outbox.clone()),
+            ),
+            Err(why) => (None, ended(Outcome::BadModule(ErrorRecord::new("bad_module", why.clone())))),
         };
         let Report { outcome, usage, log, .. } = report;
         let jobs = if matches!(outcome, Outcome::Succeeded(_)) { outbox.jobs(self.now()) } else { Vec::new() };
@@ -171,9 +169,9 @@ impl Attempt {
     fn run_module(
         &self,
         entry: &Entry,
-        payload: Vec<u8>,
         terms: &Terms,
         shop: &Workshop,
+        payload: Vec<u8>,
         outbox: Arc<Enqueuing>,
     ) -> Report {
         let job = &self.lease.job;
