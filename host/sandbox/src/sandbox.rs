@@ -30,7 +30,7 @@ struct Inner {
     core: Core,
     /// Made when the first task asks for fuel. An error stays, since nothing about the machine will have changed.
     metered: OnceLock<Result<Core, String>>,
-    slots: Slots,
+    slots: Arc<Slots>,
     ticker: Ticker,
 }
 
@@ -53,9 +53,10 @@ impl Sandbox {
     pub fn new(config: &SandboxConfig) -> Result<Self, SandboxError> {
         let config = SandboxConfig { slots: config.slots.max(1), ..config.clone() };
         let core = Core::new(&config, Metering::Off)?;
-        let ticker = Ticker::start().map_err(|e| SandboxError::Engine(format!("its ticker does not start: {e}")))?;
+        let slots = Arc::new(Slots::new(config.slots));
+        let ticker = Ticker::start(slots.clone())
+            .map_err(|e| SandboxError::Engine(format!("its ticker does not start: {e}")))?;
         ticker.add(&core.engine);
-        let slots = Slots::new(config.slots);
         Ok(Self(Arc::new(Inner { config, core, metered: OnceLock::new(), slots, ticker })))
     }
 
@@ -68,7 +69,7 @@ impl Sandbox {
     /// What is in use now: all zero when no attempt runs.
     pub fn in_use(&self) -> InUse {
         let metered = self.0.metered.get().and_then(|core| core.as_ref().ok());
-        let mut in_use = InUse { slots: self.0.config.slots - self.0.slots.free(), ..InUse::default() };
+        let mut in_use = InUse { slots: self.0.slots.taken(), ..InUse::default() };
         for core in [Some(&self.0.core), metered].into_iter().flatten() {
             if let Some(metrics) = core.engine.pooling_allocator_metrics() {
                 in_use.instances += metrics.core_instances();
@@ -176,7 +177,7 @@ impl Sandbox {
             Ok(slot) => slot,
             Err(reason) => return Ok(attempt::never_started(reason)),
         };
-        let _running = self.0.ticker.running();
+        self.0.ticker.slot_taken();
         catch_unwind(AssertUnwindSafe(|| attempt::run(module, call, limits, cancel)))
             .unwrap_or_else(|panic| Err(SandboxError::Panicked(panic_text(&*panic))))
     }

@@ -12,6 +12,7 @@ const LOOK: Duration = Duration::from_millis(10);
 pub(crate) struct Slots {
     room: Mutex<Room>,
     freed: Condvar,
+    count: usize,
 }
 
 struct Room {
@@ -25,7 +26,7 @@ pub(crate) struct Slot<'a>(&'a Slots);
 
 impl Slots {
     pub(crate) fn new(count: usize) -> Self {
-        Self { room: Mutex::new(Room { free: count, waiting: 0 }), freed: Condvar::new() }
+        Self { room: Mutex::new(Room { free: count, waiting: 0 }), freed: Condvar::new(), count }
     }
 
     /// Waits for a free slot, or for a reason to stop waiting.
@@ -43,9 +44,9 @@ impl Slots {
         Ok(Slot(self))
     }
 
-    /// Slots that nobody has.
-    pub(crate) fn free(&self) -> usize {
-        self.room().free
+    /// Slots that somebody has.
+    pub(crate) fn taken(&self) -> usize {
+        self.count - self.room().free
     }
 
     fn room(&self) -> MutexGuard<'_, Room> {

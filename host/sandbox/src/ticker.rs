@@ -2,12 +2,14 @@
 //! running guest looks at its deadline and its cancel flag.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use wasmtime::{Engine, EngineWeak};
+
+use crate::slots::Slots;
 
 /// How late a guest may learn that its time is over.
 const TICK: Duration = Duration::from_millis(1);
@@ -20,23 +22,26 @@ const IDLE_TICKS: u32 = 50;
 /// the timers of an async runtime.
 pub(crate) struct Ticker(Arc<Shared>);
 
-#[derive(Default)]
 struct Shared {
     /// Weak, so that the ticker never keeps an engine and its reservations alive.
     engines: Mutex<Vec<EngineWeak>>,
-    running: AtomicUsize,
+    /// Who has a slot runs. Nothing more is counted for each attempt: threads that count together wait for each other.
+    slots: Arc<Slots>,
     asleep: AtomicBool,
     closed: AtomicBool,
     changed: Condvar,
 }
 
-/// While this lives, the epoch advances.
-pub(crate) struct Running<'a>(&'a Shared);
-
 impl Ticker {
-    /// Starts the thread.
-    pub(crate) fn start() -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+    /// Starts the thread. The epoch advances while any of these slots is taken.
+    pub(crate) fn start(slots: Arc<Slots>) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            engines: Mutex::default(),
+            slots,
+            asleep: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            changed: Condvar::new(),
+        });
         let theirs = shared.clone();
         thread::Builder::new().name("afresh-ticker".to_owned()).spawn(move || theirs.run())?;
         Ok(Self(shared))
@@ -47,21 +52,13 @@ impl Ticker {
         self.0.engines().push(engine.weak());
     }
 
-    /// Says that a guest runs, until the answer is dropped.
-    pub(crate) fn running(&self) -> Running<'_> {
-        // Both sides write their own flag before they read the other's (sequentially consistent), so either the thread
-        // sees that something runs, or we see that it sleeps.
-        self.0.running.fetch_add(1, Ordering::SeqCst);
+    /// To be called by who has just taken a slot.
+    pub(crate) fn slot_taken(&self) {
+        // A slot is taken under the lock under which the thread looks at them, after it has said that it sleeps: so either it
+        // sees that one is taken, or we see that it sleeps.
         if self.0.asleep.load(Ordering::SeqCst) {
             self.0.wake();
         }
-        Running(&self.0)
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -76,11 +73,7 @@ impl Shared {
     fn run(&self) {
         let mut idle = 0;
         while !self.closed.load(Ordering::SeqCst) {
-            if self.running.load(Ordering::SeqCst) > 0 {
-                idle = 0;
-            } else {
-                idle += 1;
-            }
+            idle = if self.slots.taken() > 0 { 0 } else { idle + 1 };
             if idle > IDLE_TICKS {
                 self.sleep();
                 idle = 0;
@@ -93,7 +86,7 @@ impl Shared {
     fn sleep(&self) {
         let mut engines = self.engines();
         self.asleep.store(true, Ordering::SeqCst);
-        while self.running.load(Ordering::SeqCst) == 0 && !self.closed.load(Ordering::SeqCst) {
+        while self.slots.taken() == 0 && !self.closed.load(Ordering::SeqCst) {
             engines = self.changed.wait(engines).unwrap_or_else(PoisonError::into_inner);
         }
         self.asleep.store(false, Ordering::SeqCst);
