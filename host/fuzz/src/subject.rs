@@ -69,12 +69,8 @@ impl Subject {
             (env::MAX_ATTEMPTS, "1"),
             (env::QUEUE, "default"),
         ];
-        let call = Call {
-            task: self.task.clone(),
-            payload: payload.to_vec(),
-            env: variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-            ..Call::default()
-        };
+        let call =
+            Call { task: self.task.clone(), payload: payload.to_vec(), env: variables.into(), ..Call::default() };
         let limits = Limits { timeout: timeout.min(self.limits.timeout), ..self.limits.clone() };
         Ok(self.sandbox.run(&self.module, call, &limits, cancel)?)
     }

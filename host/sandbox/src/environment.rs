@@ -19,11 +19,17 @@ impl Environment {
     }
 }
 
+impl<N: AsRef<str>, V: fmt::Display> FromIterator<(N, V)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
+        let mut environment = Self::default();
+        variables.into_iter().for_each(|(name, value)| environment.set(name.as_ref(), value));
+        environment
+    }
+}
+
 impl<N: AsRef<str>, V: fmt::Display, const COUNT: usize> From<[(N, V); COUNT]> for Environment {
     fn from(variables: [(N, V); COUNT]) -> Self {
-        let mut environment = Self::default();
-        variables.iter().for_each(|(name, value)| environment.set(name.as_ref(), value));
-        environment
+        variables.into_iter().collect()
     }
 }
 
