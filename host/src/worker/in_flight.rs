@@ -18,7 +18,7 @@ use crate::attempt::Voice;
 const AHEAD: Duration = Duration::from_millis(20);
 
 /// Never hold more than so many jobs ahead of the slots.
-const MOST_AHEAD: usize = 256;
+const MOST_AHEAD: usize = 512;
 
 /// Attempts of this length are short beside a round trip to the broker.
 const BRISK: Duration = Duration::from_micros(250);
