@@ -31,6 +31,10 @@ pub fn slots(config: &Config) -> usize {
     }
 }
 
+/// So many modules take turns before one finds its memory taken by another. A small task keeps about 200 KiB there, so all of
+/// them 25 MiB; a worker with few modules has few.
+const SPARE_MEMORIES: usize = 128;
+
 /// The sandbox a configuration means.
 ///
 /// # Errors
@@ -45,7 +49,12 @@ pub fn sandbox(config: &Config) -> anyhow::Result<Sandbox> {
 
 /// How the sandbox of a configuration is set up.
 pub fn sandbox_config(config: &Config) -> SandboxConfig {
-    SandboxConfig { slots: slots(config), max_memory: config.limits.memory.as_u64(), ..SandboxConfig::default() }
+    SandboxConfig {
+        slots: slots(config),
+        max_memory: config.limits.memory.as_u64(),
+        spare_memories: SPARE_MEMORIES,
+        ..SandboxConfig::default()
+    }
 }
 
 /// The bytes that guests may take together under a configuration.

@@ -22,15 +22,20 @@ pub struct SandboxConfig {
     /// Bytes of each slot that are wiped in place after an attempt instead of being given back to the system: no page
     /// faults for small tasks, at the price of that much memory per slot.
     pub keep_resident: usize,
+    /// Memories there are beyond one for each slot. A module finds the one it had last, with its image still in place;
+    /// without a spare one every change of module costs two mappings and the page faults that follow. Each that was used
+    /// keeps what [`SandboxConfig::keep_resident`] says.
+    pub spare_memories: usize,
 }
 
 impl Default for SandboxConfig {
-    /// One slot per core, 1 GiB, 256 KiB kept per slot.
+    /// One slot per core, 1 GiB, 256 KiB kept per slot, no spare memories.
     fn default() -> Self {
         Self {
             slots: std::thread::available_parallelism().map_or(1, usize::from),
             max_memory: 1 << 30,
             keep_resident: 256 << 10,
+            spare_memories: 0,
         }
     }
 }
@@ -87,9 +92,11 @@ fn base(metering: Metering) -> Config {
 
 fn pool(config: &SandboxConfig) -> InstanceAllocationStrategy {
     let slots = u32::try_from(config.slots).unwrap_or(u32::MAX).max(1);
+    let memories = slots.saturating_add(u32::try_from(config.spare_memories).unwrap_or(u32::MAX));
     let mut pool = PoolingAllocationConfig::new();
     pool.total_core_instances(slots)
-        .total_memories(slots)
+        .total_memories(memories)
+        .max_unused_warm_slots(memories)
         .total_tables(slots.saturating_mul(MAX_TABLES))
         // For guests that run asynchronously, which none does: a thousand mappings of 2 MiB each. (That there can be any
         // comes with wasmtime-wasi.)
