@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn what_costs_more_than_the_margin_is_a_fault_and_so_is_what_costs_less() {
         let committed = numbers("7.0.15", 1_000);
-        for (now, says) in [(1_029, ""), (1_031, "3.1 % more"), (971, ""), (969, "3.1 % fewer")] {
+        for (now, says) in [(1_049, ""), (1_051, "5.1 % more"), (951, ""), (949, "5.1 % fewer")] {
             let (table, faults) = committed.compare(&numbers("7.0.15", now));
             assert!(table.contains(&now.to_string()), "{table}");
             assert_eq!(faults.len(), usize::from(!says.is_empty()), "{now}: {faults:?}");

@@ -125,41 +125,46 @@ pub(super) fn decode_options(bytes: &[u8], priority: i32) -> Result<JobOptions, 
     Ok(JobOptions { priority, ..options })
 }
 
-/// Adds the seven arguments that bury an unreadable job with `history`.
+/// Adds the five arguments that bury an unreadable job with `history`.
 pub(super) fn add_burial(call: &mut Call, job: &Unreadable, history: &History) {
     let (rejected, starts, print) = (OutcomeKind::Rejected.as_str(), job.starts, fingerprint(history));
-    call.arg(&job.id).arg(job.token).arg("bury").arg(0).arg("").arg(history.encode());
-    call.arg(format!("{rejected} {starts} 0 0 0 0 {print}"));
+    let what = format!("bury 0 {rejected} {starts} 0 0 0 0 {print}");
+    call.arg(&job.id).arg(job.token).arg(what).arg("").arg(history.encode());
 }
 
-/// Adds the seven arguments of a settlement, then those of the jobs that come with it.
+/// Adds the five arguments of a settlement, then those of the jobs that come with it.
 pub(super) fn add_settlement(call: &mut Call, settle: &Settle) {
-    let (verb, span, reply) = match &settle.settlement {
-        Settlement::Complete { reply, keep } => ("complete", *keep, reply.as_slice()),
-        Settlement::Retry { delay } => ("retry", *delay, [].as_slice()),
-        Settlement::Bury => ("bury", Duration::ZERO, [].as_slice()),
-        Settlement::Release => ("release", Duration::ZERO, [].as_slice()),
-        Settlement::Cancel => ("cancel", KEEP_CANCELLED, [].as_slice()),
+    call.arg(settle.lease.id.as_str()).arg(settle.lease.token);
+    match &settle.settlement {
+        Settlement::Complete { reply, keep } if has_just_succeeded(settle) => {
+            call.arg(micros(*keep)).arg(reply.as_slice())
+        }
+        Settlement::Complete { reply, keep } => call.arg(words("complete", *keep, settle)).arg(reply.as_slice()),
+        Settlement::Retry { delay } => call.arg(words("retry", *delay, settle)).arg(""),
+        Settlement::Bury => call.arg(words("bury", Duration::ZERO, settle)).arg(""),
+        Settlement::Release => call.arg(words("release", Duration::ZERO, settle)).arg(""),
+        Settlement::Cancel => call.arg(words("cancel", KEEP_CANCELLED, settle)).arg(""),
     };
-    call.arg(settle.lease.id.as_str()).arg(settle.lease.token).arg(verb).arg(micros(span)).arg(reply);
-    call.arg(settle.history.encode()).arg(besides(settle));
+    call.arg(settle.history.encode());
     for job in &settle.jobs {
         call.arg(if job.queue == settle.lease.queue { "" } else { &job.queue });
         add_new_job(call, job);
     }
 }
 
-/// What a settlement says besides; nothing where a job has just succeeded, which is what most do: every argument costs the
-/// server.
-fn besides(settle: &Settle) -> String {
+/// Whether there is nothing to say besides, as of most jobs: every argument, and every field, costs the server.
+fn has_just_succeeded(settle: &Settle) -> bool {
     let Counters { starts, failures, waits, lost } = settle.counters;
-    let bare = settle.jobs.is_empty() && (failures, waits, lost) == (0, 0, 0);
-    if bare && settle.outcome == OutcomeKind::Succeeded && matches!(settle.settlement, Settlement::Complete { .. }) {
-        return String::new();
-    }
+    settle.outcome == OutcomeKind::Succeeded
+        && (starts, failures, waits, lost) == (1, 0, 0, 0)
+        && settle.jobs.is_empty()
+}
+
+fn words(verb: &str, span: Duration, settle: &Settle) -> String {
+    let Counters { starts, failures, waits, lost } = settle.counters;
     let print = if settle.settlement == Settlement::Bury { fingerprint(&settle.history) } else { String::new() };
-    let (outcome, jobs) = (settle.outcome.as_str(), settle.jobs.len());
-    format!("{outcome} {starts} {failures} {waits} {lost} {jobs} {print}")
+    let (span, outcome, jobs) = (micros(span), settle.outcome.as_str(), settle.jobs.len());
+    format!("{verb} {span} {outcome} {starts} {failures} {waits} {lost} {jobs} {print}")
 }
 
 /// Adds the arguments of a batch, after now.

@@ -58,7 +58,9 @@ impl Redis {
         same("failures, waits and lost", seen[..3].iter().map(number).collect::<Vec<u8>>(), counted.to_vec())?;
         same("token", &seen[3], &token.map(|token| token.to_string()).unwrap_or_default())?;
         if record.is(Standing::Running) {
-            same("begun", seen[4].parse().ok(), Some(record.begun as u8))?;
+            // Absent while it is held ahead for the first time.
+            let begun = if seen[4].is_empty() { Some(0) } else { seen[4].parse().ok() };
+            same("begun", begun, Some(record.begun as u8))?;
             same("worker", &seen[5], &record.worker.map(name).unwrap_or_default())?;
         }
         Ok(())

@@ -60,7 +60,8 @@ fn strings(mut guest: Guest<'_>, function: &str, of: fn(&State) -> &Strings, lis
     let mut at = bytes;
     for (pointer, string) in memory[list].as_chunks_mut().0.iter_mut().zip(strings.iter()) {
         *pointer = at.to_le_bytes();
-        at += string.len() as u32;
+        // The last may end where 32 bits do.
+        at = at.wrapping_add(string.len() as u32);
     }
     Ok(SUCCESS)
 }

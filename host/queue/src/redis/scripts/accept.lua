@@ -165,7 +165,7 @@ local function hold_unique(id, unique, for_ms)
 end
 
 local queued, scheduled, start_by = {}, {}, {}
-local VERSION_TEXT, at = text(VERSION), text(now)
+local at = text(now)
 
 -- Accepts a job that was read: 1, or 0 if a job with its id was there already, or the id of the job that has its unique
 -- key. Those accepted are put into their indexes by `put_accepted`.
@@ -176,7 +176,7 @@ local function accept(job)
   if other then return other end
   local later = job.run_at and job.run_at > now
   local fields, count = {
-    key, 'v', VERSION_TEXT, 'state', later and 'scheduled' or 'queued', 'at', at, 'task', job.task, 'payload', job.payload,
+    key, 'v', PLAIN, 'state', later and 'scheduled' or 'queued', 'at', at, 'task', job.task, 'payload', job.payload,
   }, 11
   local function set(field, value)
     fields[count + 1], fields[count + 2] = field, value
@@ -198,8 +198,7 @@ local function accept(job)
     start_by[#start_by + 1] = text(others.expires_at)
     start_by[#start_by + 1] = job.id
   end
-  -- So that a lease of any other job need not look.
-  if count > 11 then set('asked', '1') end
+  if count > 11 then fields[3] = PLAIN .. '+' end
   redis.call('HSET', unpack(fields))
   local list = later and scheduled or queued
   list[#list + 1] = later and text(job.run_at) or place(job.priority, others.key)

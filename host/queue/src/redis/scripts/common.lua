@@ -21,9 +21,19 @@ local function number(field) return field and string.find(field, '^%-?%d+$') and
 -- leases it or takes it over. All else that scripts read of a record means the same in every version.
 local VERSION = 2
 
+-- What a record says of its version, with a `+` behind it unless its job is plain, which most are until they end. A plain
+-- job asks for nothing, is under no limit, was not asked to end and runs for the first time at most, so that lease and
+-- settle need not look for any of that. Whoever makes a job another one says so.
+local PLAIN = text(VERSION)
+
+-- The job of this key, whose record says this of its version, is plain no more. The version stays: it may be another's.
+local function no_longer_plain(key, v)
+  if v and string.find(v, '^%d+$') then redis.call('HSET', key, 'v', v .. '+') end
+end
+
 -- The name under which a record of this version is held; nil for one that this program knows.
 local function newer(v)
-  v = number(v)
+  v = tonumber(v and string.match(v, '^(%d+)%+?$'))
   return v and v > VERSION and 'record:' .. text(v) or nil
 end
 
@@ -320,8 +330,10 @@ end
 
 -- Tells the worker of a running job to end it.
 local function ask_to_end(id)
+  local job = redis.call('HMGET', record(id), 'token', 'v')
   redis.call('HSET', record(id), 'cancel', '1')
-  redis.call('PUBLISH', K.cancel, id .. ' ' .. redis.call('HGET', record(id), 'token'))
+  no_longer_plain(record(id), job[2])
+  redis.call('PUBLISH', K.cancel, id .. ' ' .. job[1])
 end
 
 -- Counts the bytes of a dead job, and notes them there: one that died before they were counted has none to take off.

@@ -10,7 +10,7 @@
 --          8 how many begin at once, counted with those of 6 · 9 how long to keep what expires, in µs
 -- Returns  now · 1 if there may be more · bytes of payloads and histories handed out, then six for each lease; the first
 --          has the first token, and so on:
---          id · starts · task · payload · at · '' for a job that asks for nothing and never ran, else an array of the rest:
+--          id · starts · task · payload · at · '' for a plain job (common.lua), else an array of the rest:
 --          options · run_at · priority · failures · waits · lost · history
 -- States   queued → running, expired
 local max, max_bytes, has, begin = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[6]), tonumber(ARGV[8])
@@ -22,7 +22,7 @@ if limited then max = math.min(max, (room('queue'))) end
 
 local ends, worker = text(now + tonumber(ARGV[4])), ARGV[5]
 local reply, running, bytes, looked_at, more = { now, 0, 0 }, {}, 0, 0, false
-local token, turns, THIS = tonumber(ARGV[7]), {}, text(VERSION)
+local token, turns = tonumber(ARGV[7]), {}
 
 -- The limit that keeps a job from starting, and until when; or nil.
 local function held_by(names)
@@ -32,11 +32,11 @@ local function held_by(names)
   end
 end
 
--- What a record says beyond the first seven fields below, which are all that a job has that asks for nothing and never ran.
+-- What a record says that a plain job's does not.
 local NOTHING = {}
 local function rest_of(key)
   return redis.call('HMGET', key, 'options', 'run_at', 'priority', 'failures', 'waits', 'lost', 'history', 'key', 'start_by',
-    'unique', 'scope', 'progress')
+    'unique', 'scope', 'progress', 'starts')
 end
 
 -- A job of this place leaves the queue: its turn, and all before it, are over.
@@ -56,13 +56,13 @@ while count < max and looked_at < LOOKED_AT and not more do
   for i = 1, #popped, 2 do
     local id, score = popped[i], popped[i + 1]
     local key = record(id)
-    local job = redis.pcall('HMGET', key, 'state', 'task', 'payload', 'at', 'v', 'starts', 'asked')
+    local job = redis.pcall('HMGET', key, 'state', 'task', 'payload', 'at', 'v')
     looked_at = looked_at + 1
     -- An id whose record has gone, or is not a queued job's, is only cleaned away.
     if job[1] == 'queued' then
-      local plain = job[5] == THIS and not job[6] and not job[7]
+      local plain = job[5] == PLAIN
       local rest = plain and NOTHING or rest_of(key)
-      local starts, payload, history = plain and 0 or number(job[6] or '0'), job[3] or '', rest[7] or ''
+      local starts, payload, history = plain and 0 or number(rest[13] or '0'), job[3] or '', rest[7] or ''
       local names = limited and limits_of(job[2] or '', rest[8]) or NOTHING
       local limit, at = not plain and newer(job[5]), math.huge
       if not limit then limit, at = held_by(names) end
@@ -79,10 +79,16 @@ while count < max and looked_at < LOOKED_AT and not more do
         bytes = bytes + size
         count = count + 1
         -- One that cannot be read is not counted on from 0: the caller buries the job.
-        starts = plain and '1' or starts and text(starts + 1) or job[6]
+        starts = plain and '1' or starts and text(starts + 1) or rest[13]
         running[2 * count - 1], running[2 * count] = ends, id
-        redis.call('HSET', key, 'state', 'running', 'token', text(token), 'worker', worker, 'starts', starts, 'score', score,
-          'begun', count + has <= begin and '1' or '0')
+        local begins = count + has <= begin
+        if plain and not begins and not names[1] then
+          redis.call('HSET', key, 'state', 'running', 'token', text(token), 'worker', worker, 'starts', '1', 'score', score)
+        else
+          redis.call('HSET', key, 'state', 'running', 'token', text(token), 'worker', worker, 'starts', starts, 'score', score,
+            'begun', begins and '1' or '0')
+        end
+        if not plain or names[1] then no_longer_plain(key, job[5]) end
         if names[1] then
           for _, name in ipairs(names) do start_under(name, 1) end
           redis.call('HSET', key, 'counted', table.concat(names, '\n'))

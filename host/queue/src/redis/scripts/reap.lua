@@ -30,6 +30,7 @@ for _, id in ipairs(expired) do
     end
     bytes = bytes + size
     redis.call('HSET', key, 'token', text(token))
+    no_longer_plain(key, job[15])
     redis.call('ZADD', K.running, ends, id)
     local row = {
       id, job[8] or '0', job[2] or '', payload, job[5] or '', {

@@ -2,17 +2,18 @@
 -- a repeated call changes nothing. A job that somebody asked to cancel does not run again.
 --
 -- KEYS     1 the queue (common.lua)
--- ARGV     1 now in µs ('' = ask TIME) · 2 how long to keep what is cancelled, in µs, then seven for each settlement:
---          id · token · verb (complete, retry, bury, release, cancel) · span in µs (how long to keep, or to wait) · reply
---          history · what there is to say besides, as words with one space between them: outcome, starts, failures, waits,
---          lost (of these three 0 is as it was: they only grow), how many jobs come with it, and the fingerprint of the
---          error, or nothing; '' where a job has just succeeded.
---          After the seven come as many for each of those jobs: its queue ('' = this one) · its six texts (accept.lua)
+-- ARGV     1 now in µs ('' = ask TIME) · 2 how long to keep what is cancelled, in µs, then five for each settlement:
+--          id · token · what becomes of it · reply · history
+--          What becomes of it: of a job that has just succeeded, for how many µs it is kept. Else words with one space between
+--          them: verb (complete, retry, bury, release, cancel), span in µs (how long to keep, or to wait), outcome, starts,
+--          failures, waits, lost, how many jobs come with it, and the
+--          fingerprint of the error, or nothing.
+--          After the five come seven for each of those jobs: its queue ('' = this one) · its six texts (accept.lua)
 -- Returns  for each settlement 1 if it was carried out, 0 if the lease was no longer the caller's
 -- States   running → succeeded, scheduled, queued, dead, cancelled; of the jobs that come with it, and of
 --          those that follow (none) → queued, scheduled
-local FIELDS, KEEP_CANCELLED = 7, ARGV[2]
-local WORDS = '^([%a_]+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S*)$'
+local FIELDS, KEEP_CANCELLED = 5, ARGV[2]
+local WORDS = '^(%a+) (%d+) ([%a_]+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S*)$'
 local ENDS, now_text = { complete = 'succeeded', bury = 'dead', cancel = 'cancelled' }, text(now)
 local gone, entries, reply = {}, {}, {}
 local function enter(index, score, id)
@@ -57,27 +58,30 @@ local function go_back(id, key, verb, span)
   return 'queued', 'score', score, job[4]
 end
 
-local released = {}
+local released, NOTHING = {}, {}
 local i = 3
 while i <= #ARGV do
-  local id, verb, span, answer, rest = ARGV[i], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 6]
-  local outcome, starts, failures, waits, lost, jobs, fingerprint = 'succeeded', nil, '0', '0', '0', 0, ''
-  if rest ~= '' then outcome, starts, failures, waits, lost, jobs, fingerprint = string.match(rest, WORDS) end
+  local id, span, answer = ARGV[i], ARGV[i + 2], ARGV[i + 3]
+  local verb, outcome, jobs, starts, failures, waits, lost, fingerprint = 'complete', 'succeeded', 0, nil, nil, nil, nil, nil
+  local bare = not string.find(span, ' ', 1, true)
+  if not bare then verb, span, outcome, starts, failures, waits, lost, jobs, fingerprint = string.match(span, WORDS) end
   local key = record(id)
-  local job = redis.pcall('HMGET', key, 'token', 'cancel', 'counted', 'unique', 'flow')
+  local job, asked = redis.pcall('HMGET', key, 'token', 'v'), NOTHING
   if job[1] ~= ARGV[i + 1] then
     reply[#reply + 1] = 0
   else
     reply[#reply + 1] = 1
+    if job[2] ~= PLAIN then asked = redis.call('HMGET', key, 'cancel', 'counted', 'unique', 'flow') end
+    local cancel, counted, unique, flow = asked[1], asked[2], asked[3], asked[4]
     for j = i + FIELDS, i + FIELDS + 7 * jobs - 1, 7 do send(unpack(ARGV, j, j + 6)) end
     gone[#gone + 1] = id
-    if job[3] then released[#released + 1] = job[3] end
-    if job[2] and not ENDS[verb] then verb, span = 'cancel', KEEP_CANCELLED end
+    if counted then released[#released + 1] = counted end
+    if cancel and not ENDS[verb] then verb, span = 'cancel', KEEP_CANCELLED end
     local state, field, value, start_by = ENDS[verb], 'finished', now_text, nil
     if not state then
       state, field, value, start_by = go_back(id, key, verb, span)
     else
-      if job[4] and redis.call('HGET', key, 'scope') ~= 'time' then let_go(id, job[4]) end
+      if unique and redis.call('HGET', key, 'scope') ~= 'time' then let_go(id, unique) end
       if verb == 'bury' then
         enter(state, value, id)
       elseif span ~= '0' then
@@ -89,18 +93,18 @@ while i <= #ARGV do
     else
       -- Not started yet, it may still expire.
       if start_by and starts == '0' then enter('start-by', start_by, id) end
-      redis.call('HSET', key, 'state', state, 'token', '', field, value, 'outcome', outcome, 'history', ARGV[i + 5], 'reply', answer)
-      if rest ~= '' then
-        redis.call('HSET', key, 'starts', starts)
-        if failures ~= '0' then redis.call('HSET', key, 'failures', failures) end
-        if waits ~= '0' then redis.call('HSET', key, 'waits', waits) end
-        if lost ~= '0' then redis.call('HSET', key, 'lost', lost) end
+      redis.call('HSET', key, 'state', state, 'token', '', field, value, 'outcome', outcome, 'history', ARGV[i + 4], 'reply', answer)
+      if not bare then
+        redis.call('HSET', key, 'starts', starts, 'failures', failures, 'waits', waits, 'lost', lost)
+        no_longer_plain(key, job[2])
         if fingerprint ~= '' then redis.call('HSET', key, 'fingerprint', fingerprint) end
+      elseif asked ~= NOTHING then
+        redis.call('HSET', key, 'starts', '1', 'failures', '0', 'waits', '0', 'lost', '0')
       end
-      if job[2] or job[3] then redis.call('HDEL', key, 'cancel', 'counted') end
+      if cancel or counted then redis.call('HDEL', key, 'cancel', 'counted') end
       if state == 'dead' then count_dead(id) end
     end
-    if job[5] and ENDS[verb] then ended(job[5], state, answer) end
+    if flow and ENDS[verb] then ended(flow, state, answer) end
   end
   i = i + FIELDS + 7 * jobs
 end
