@@ -123,11 +123,14 @@ async fn round(args: &Args, program: &Path, wasm: &[u8]) -> anyhow::Result<Round
     Ok(round)
 }
 
+/// A name, and the part of something that has it.
+type Part<Whole, Of> = (&'static str, fn(&Whole) -> &Of);
+
 /// How busy the worker was.
-const CONDITIONS: [(&str, fn(&Ours) -> &Sample); 2] = [("idle", |ours| &ours.idle), ("loaded", |ours| &ours.loaded)];
+const CONDITIONS: [Part<Ours, Sample>; 2] = [("idle", |ours| &ours.idle), ("loaded", |ours| &ours.loaded)];
 
 /// What is measured of a job.
-const TIMES: [(&str, fn(&Sample) -> &Vec<Duration>); 3] =
+const TIMES: [Part<Sample, Vec<Duration>>; 3] =
     [("start", |sample| &sample.start), ("settled", |sample| &sample.settled), ("result", |sample| &sample.result)];
 
 impl Findings {

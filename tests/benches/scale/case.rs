@@ -27,8 +27,11 @@ pub(crate) struct Case {
     stage: Stage,
 }
 
-/// Jobs that are queued besides, where their number is kept up: what the worker does while the producer is not looking.
-const RESERVE: usize = 4_000;
+/// Jobs that are taken off a queue, which is so much longer at first.
+const TAKEN_OFF: usize = 20_000;
+
+/// Who takes longer than this for them has stopped.
+const TOO_LONG: Duration = Duration::from_secs(120);
 
 /// Between two looks at how many jobs are left, where their number is kept up.
 const LOOK: Duration = Duration::from_millis(5);
@@ -59,7 +62,7 @@ impl Case {
         }
         case.stage.pause(true).await?;
         if what == What::Queued {
-            case.stage.enqueue(case.jobs(size + RESERVE)).await?;
+            case.stage.enqueue(case.jobs(size)).await?;
         }
         Ok(case)
     }
@@ -67,25 +70,27 @@ impl Case {
     /// Jobs a second, over so many.
     pub(crate) async fn rate(&self, jobs: usize) -> anyhow::Result<f64> {
         match self.what {
-            What::Queued => self.kept_up(jobs).await,
+            What::Queued => self.taken_off().await,
             _ => Ok(drain(&self.stage, self.jobs(jobs)).await?.rate()),
         }
     }
 
-    /// The same with about as many queued all the time: as many are handed over as are done, in every case by the same
-    /// producer at the same pace.
-    async fn kept_up(&self, jobs: usize) -> anyhow::Result<f64> {
+    /// The same while so many more are queued than are measured.
+    async fn taken_off(&self) -> anyhow::Result<f64> {
+        let left = async || self.stage.counts().await.map(|counts| (counts.queued + counts.running) as usize);
+        let before = self.size + TAKEN_OFF;
+        self.stage.enqueue(self.jobs(before - left().await?)).await?;
         self.stage.pause(false).await?;
-        let (began, mut done) = (Instant::now(), 0);
-        while done < jobs {
+        let began = Instant::now();
+        let after = loop {
             tokio::time::sleep(LOOK).await;
-            let counts = self.stage.counts().await?;
-            let missing = (self.size + RESERVE).saturating_sub((counts.queued + counts.running) as usize);
-            anyhow::ensure!(counts.queued > 0, "the queue ran dry: the producer is slower than the worker");
-            self.stage.enqueue(self.jobs(missing)).await?;
-            done += missing;
-        }
-        let rate = done as f64 / began.elapsed().as_secs_f64();
+            let left = left().await?;
+            if left <= self.size {
+                break left;
+            }
+            anyhow::ensure!(began.elapsed() < TOO_LONG, "the worker has stopped with {left} jobs queued");
+        };
+        let rate = (before - after) as f64 / began.elapsed().as_secs_f64();
         self.stage.pause(true).await?;
         Ok(rate)
     }
