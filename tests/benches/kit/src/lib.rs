@@ -1,7 +1,7 @@
 //! What the benches of speed share.
 //!
 //! * [`stage`]: a broker of one's own, and real workers on it
-//! * [`drain`]: how long the workers take for what is queued
+//! * [`mod@drain`]: how long the workers take for what is queued
 //! * [`guest`]: the tasks they run, which do nothing
 //! * [`figures`]: medians and percentiles
 
