@@ -35,9 +35,3 @@ impl Times {
         self.percentile(99)
     }
 }
-
-/// The median of numbers; not a number where there is none.
-pub(crate) fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}

@@ -61,9 +61,7 @@ fn main() -> ExitCode {
 
 /// Success if every figure is within its bound.
 fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let program = args.afresh.clone().map_or_else(program::build, Ok)?;
-    // It will run in a folder of its own.
-    let program = program.canonicalize().with_context(|| format!("there is no {}", program.display()))?;
+    let program = program::given_or_built(args.afresh.clone())?;
     eprintln!("ending attempts in the sandbox …");
     let mut kills = kills::measure(args.kills, &args.only)?;
     let neighbours = neighbours::measure(&program, args)?;

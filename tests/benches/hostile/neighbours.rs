@@ -4,13 +4,14 @@
 use std::path::Path;
 use std::time::Duration;
 
+use afresh_bench_kit::median;
 use afresh_harness::catalogue::{self, Case};
 use afresh_queue::{JobView, State, Timestamp};
 use anyhow::{Context as _, ensure};
 use tokio::time::MissedTickBehavior;
 
 use crate::Args;
-use crate::figures::{Times, median};
+use crate::figures::Times;
 use crate::kills::Kill;
 use crate::site::Site;
 

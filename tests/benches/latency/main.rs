@@ -18,7 +18,6 @@ use std::time::Duration;
 
 use afresh_bench_kit::guest::{Guests, noop};
 use afresh_bench_kit::{Kind, Stage, drain, median};
-use anyhow::Context as _;
 use clap::Parser;
 use serde::Serialize;
 
@@ -69,8 +68,7 @@ struct Row {
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let program = args.afresh.clone().map_or_else(program::build, Ok)?;
-    let program = program.canonicalize().with_context(|| format!("there is no {}", program.display()))?;
+    let program = program::given_or_built(args.afresh.clone())?;
     let wasm = Guests::build(&program)?.noop;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut samples = Vec::new();

@@ -34,7 +34,7 @@ impl Afresh {
     /// # Errors
     /// If either does not build.
     pub fn build(program: Option<PathBuf>, cache: &Path) -> anyhow::Result<Self> {
-        let program = program.map_or_else(program::build, Ok)?;
+        let program = program::given_or_built(program)?;
         let tasks = cache.join("memory-tasks");
         let bomb = Path::new(ROOT).join("examples/memory-bomb");
         output_of(Command::new(&program).arg("build").arg(bomb).arg("--out").arg(&tasks))?;

@@ -4,12 +4,12 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use afresh_queue::{Clock, NewJob, open};
+use afresh_bench_kit::guest::{Guests, noop};
+use afresh_queue::{Clock, open};
 use tempfile::TempDir;
 
-use crate::child::output_of;
 use crate::contender::{Contender, Facts, Guarantees, Recovery};
-use crate::{installed, program};
+use crate::program;
 
 /// Jobs handed over in one call.
 const CHUNK: usize = 1_000;
@@ -17,7 +17,7 @@ const CHUNK: usize = 1_000;
 struct Afresh {
     facts: Facts,
     program: PathBuf,
-    tasks: PathBuf,
+    tasks: TempDir,
     /// Where its worker runs, so that no configuration is found and its cache is its own.
     folder: TempDir,
 }
@@ -25,11 +25,9 @@ struct Afresh {
 /// # Errors
 /// If the program or its task does not build.
 pub(crate) fn contenders(program: Option<PathBuf>) -> anyhow::Result<Vec<Box<dyn Contender>>> {
-    let program = std::path::absolute(program.map_or_else(program::build, Ok)?)?;
-    let tasks = installed::cache().join("tasks");
-    let mut build = Command::new(&program);
-    build.env("CARGO_TARGET_DIR", installed::cache().join("afresh")).arg("build").arg(installed::programs("afresh"));
-    output_of(build.arg("--out").arg(&tasks))?;
+    let program = program::given_or_built(program)?;
+    let (folder, tasks) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    std::fs::write(tasks.path().join("noop.wasm"), Guests::build(&program)?.noop)?;
     let facts = Facts {
         peer: format!("Afresh {}", env!("CARGO_PKG_VERSION")),
         settings: "defaults".to_owned(),
@@ -43,7 +41,7 @@ pub(crate) fn contenders(program: Option<PathBuf>) -> anyhow::Result<Vec<Box<dyn
         left: &["ZCARD afresh:{default}:queued", "ZCARD afresh:{default}:running"],
         failed: &["ZCARD afresh:{default}:scheduled", "ZCARD afresh:{default}:held", "ZCARD afresh:{default}:dead"],
     };
-    Ok(vec![Box::new(Afresh { facts, program, tasks, folder: tempfile::tempdir()? })])
+    Ok(vec![Box::new(Afresh { facts, program, tasks, folder })])
 }
 
 impl Contender for Afresh {
@@ -54,9 +52,8 @@ impl Contender for Afresh {
     fn enqueue(&self, redis: &str, jobs: usize) -> anyhow::Result<()> {
         tokio::runtime::Runtime::new()?.block_on(async {
             let broker = open(&redis.parse().map_err(anyhow::Error::msg)?, Clock::Broker).await?;
-            let job = |n: usize| NewJob::new("noop", format!(r#"{{"n":{},"x":"{}"}}"#, 100_000 + n, "x".repeat(81)));
             for begin in (0..jobs).step_by(CHUNK) {
-                broker.enqueue((begin..jobs.min(begin + CHUNK)).map(job).collect()).await?;
+                broker.enqueue((begin..jobs.min(begin + CHUNK)).map(noop).collect()).await?;
             }
             Ok(())
         })
@@ -68,7 +65,7 @@ impl Contender for Afresh {
             worker.env_remove(name);
         }
         worker.current_dir(self.folder.path()).args(["worker", "--burst", "--broker", redis]);
-        worker.arg("--tasks").arg(&self.tasks);
+        worker.arg("--tasks").arg(self.tasks.path());
         worker
     }
 }

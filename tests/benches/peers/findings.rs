@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use afresh_bench_kit::median;
 use serde::Serialize;
 
 use crate::contender::{Contender, Guarantees};
@@ -77,16 +78,16 @@ impl Findings {
         let row = |(contender, drains): &(Box<dyn Contender>, Vec<Drained>)| {
             let facts = contender.facts().clone();
             let rounds: Vec<f64> = drains.iter().map(|drain| drain.jobs_a_second).collect();
-            let ratios =
-                |ours: &Vec<Drained>| ours.iter().zip(&rounds).map(|(own, peer)| own.jobs_a_second / peer).collect();
+            let ratio =
+                |ours: &Vec<Drained>| median(ours.iter().zip(&rounds).map(|(own, peer)| own.jobs_a_second / peer));
             Row {
                 peer: facts.peer,
                 settings: facts.settings,
                 guarantees: facts.guarantees,
                 jobs: drains.first().map_or(0, |drain| drain.jobs),
-                jobs_a_second: median(rounds.clone()),
-                afresh_ratio: afresh.map(|ours| median(ratios(ours))),
-                peak_bytes: median(drains.iter().map(|drain| drain.peak as f64).collect()),
+                jobs_a_second: median(rounds.iter().copied()),
+                afresh_ratio: afresh.map(ratio),
+                peak_bytes: median(drains.iter().map(|drain| drain.peak as f64)),
                 rounds,
             }
         };
@@ -99,10 +100,4 @@ impl Findings {
         };
         Self { fastest: KINDS.into_iter().filter_map(fastest).collect(), rows, absent }
     }
-}
-
-/// Not a number where there is none.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -9,6 +9,7 @@ mod drain;
 mod fairness;
 mod site;
 
+use afresh_bench_kit::median;
 use anyhow::Context as _;
 use clap::Parser;
 use serde::Serialize;
@@ -97,7 +98,7 @@ async fn measure(kind: Kind, args: &Args) -> anyhow::Result<Findings> {
         rounds.push(times);
     }
     let of = |case: usize, figure: &dyn Fn(&drain::Times, &drain::Times) -> f64| {
-        median(rounds.iter().map(|times| figure(&times[case], &times[0])).collect())
+        median(rounds.iter().map(|times| figure(&times[case], &times[0])))
     };
     let cases = drain::CASES.iter().enumerate().map(|(n, case)| Case {
         name: case.name,
@@ -108,9 +109,4 @@ async fn measure(kind: Kind, args: &Args) -> anyhow::Result<Findings> {
     });
     let cases = cases.collect();
     Ok(Findings { broker: kind.name(), cases, fairness: fairness::run(kind, args.jobs).await? })
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

@@ -13,7 +13,6 @@ use std::path::PathBuf;
 
 use afresh_bench_kit::guest::Guests;
 use afresh_bench_kit::{Kind, median};
-use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
 
@@ -91,8 +90,7 @@ struct Finding {
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let program = args.afresh.clone().map_or_else(program::build, Ok)?;
-    let program = program.canonicalize().with_context(|| format!("there is no {}", program.display()))?;
+    let program = program::given_or_built(args.afresh.clone())?;
     let site = Site { guests: Guests::build(&program)?, program, cache: tempfile::tempdir()? };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut findings = Vec::new();

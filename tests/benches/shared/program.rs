@@ -8,11 +8,17 @@ use serde::Deserialize;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// Builds this checkout's `afresh` in release. Cargo ends its own lock before it runs a bench, so it may be called from one.
+/// The program that is given, or else this checkout's `afresh`, built in release; as a path that holds in every folder.
 ///
 /// # Errors
-/// If it does not build; with what cargo says of that.
-pub(crate) fn build() -> anyhow::Result<PathBuf> {
+/// If there is no such program, or it does not build; with what cargo says of that.
+pub(crate) fn given_or_built(given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    let program = given.map_or_else(build, Ok)?;
+    program.canonicalize().with_context(|| format!("there is no {}", program.display()))
+}
+
+/// Cargo ends its own lock before it runs a bench, so it may be called from one.
+fn build() -> anyhow::Result<PathBuf> {
     eprintln!("building afresh in release …");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);

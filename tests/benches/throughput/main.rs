@@ -20,7 +20,6 @@ use std::path::PathBuf;
 
 use afresh_bench_kit::guest::{Guests, noop};
 use afresh_bench_kit::{Kind, Stage, drain, median};
-use anyhow::Context as _;
 use clap::Parser;
 use serde::Serialize;
 
@@ -83,8 +82,7 @@ struct Case {
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let program = args.afresh.clone().map_or_else(program::build, Ok)?;
-    let program = program.canonicalize().with_context(|| format!("there is no {}", program.display()))?;
+    let program = program::given_or_built(args.afresh.clone())?;
     let site = Site { wasm: Guests::build(&program)?.noop, program };
     // Two threads, as the probe is to have; of ours, only the producer and who watches are here.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
