@@ -5,7 +5,8 @@ use std::time::Duration;
 use redis::{FromRedisValue, Value, parse_redis_value};
 
 use super::flows;
-use super::record::{self, Answer, Leased, Promoted, ViewRow};
+use super::leased::Leased;
+use super::record::{self, Answer, Promoted, ViewRow};
 use crate::clock::Timestamp;
 use crate::job::{JobId, JobOptions, JobView, NewJob};
 use crate::lease::Lease;

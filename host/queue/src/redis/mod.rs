@@ -11,7 +11,7 @@
 //! * `way`: the ways there: one server, the primary that sentinels name, a cluster
 //! * `link`: the connection, made again for ever
 //! * `load`: how long a call may take
-//! * `take`: leases, new ones and expired ones
+//! * `take`: leases, new ones and expired ones; `leased` reads what scripts answer of them
 //! * `news`: how an idle worker is woken
 //! * `requests`: how a worker hears that a running job is to be cancelled
 //! * `inspect`, `control`, `fleet`, `checkup`: for people and screens
@@ -31,6 +31,7 @@ mod flows;
 pub(crate) mod fuzzing;
 mod inspect;
 mod keys;
+mod leased;
 mod link;
 mod load;
 mod news;

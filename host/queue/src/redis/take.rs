@@ -2,7 +2,8 @@
 
 use afresh_protocol::{ErrorRecord, OutcomeKind, Usage};
 
-use super::record::{self, Leased, Unreadable, micros};
+use super::leased::{Leased, Unreadable};
+use super::record::{self, micros};
 use super::scripts::{self, Script};
 use super::{BATCH, RedisBroker};
 use crate::broker::BrokerError;
