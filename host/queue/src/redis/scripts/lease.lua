@@ -81,13 +81,10 @@ while count < max and looked_at < LOOKED_AT and not more do
         -- One that cannot be read is not counted on from 0: the caller buries the job.
         starts = plain and '1' or starts and text(starts + 1) or rest[13]
         running[2 * count - 1], running[2 * count] = ends, id
+        redis.call('HSET', key, 'state', 'running', 'token', text(token), 'worker', worker, 'starts', starts, 'score', score)
+        -- Absent is 0; a record that is not plain may say something of an earlier attempt.
         local begins = count + has <= begin
-        if plain and not begins and not names[1] then
-          redis.call('HSET', key, 'state', 'running', 'token', text(token), 'worker', worker, 'starts', '1', 'score', score)
-        else
-          redis.call('HSET', key, 'state', 'running', 'token', text(token), 'worker', worker, 'starts', starts, 'score', score,
-            'begun', begins and '1' or '0')
-        end
+        if begins or not plain then redis.call('HSET', key, 'begun', begins and '1' or '0') end
         if not plain or names[1] then no_longer_plain(key, job[5]) end
         if names[1] then
           for _, name in ipairs(names) do start_under(name, 1) end
