@@ -31,10 +31,6 @@ pub fn slots(config: &Config) -> usize {
     }
 }
 
-/// So many modules take turns before one finds its memory taken by another. A small task keeps about 200 KiB there, so all of
-/// them 25 MiB; a worker with few modules has few.
-const SPARE_MEMORIES: usize = 128;
-
 /// The sandbox a configuration means.
 ///
 /// # Errors
@@ -52,7 +48,6 @@ pub fn sandbox_config(config: &Config) -> SandboxConfig {
     SandboxConfig {
         slots: slots(config),
         max_memory: config.limits.memory.as_u64(),
-        spare_memories: SPARE_MEMORIES,
         ..SandboxConfig::default()
     }
 }

@@ -51,7 +51,7 @@ fn limit(resource: Resource, soft: u64, hard: u64) -> anyhow::Result<()> {
 pub fn compile_stdin(digest: &str) -> anyhow::Result<Result<(), ModuleError>> {
     // One in which hardly anything can run: what is reserved for guests would count as this process's memory, and nothing
     // an operator sets changes the code.
-    let config = SandboxConfig { slots: 1, max_memory: 64 << 10, keep_resident: 0, spare_memories: 0 };
+    let config = SandboxConfig { slots: 1, max_memory: 64 << 10, keep_resident: 0 };
     let sandbox = Sandbox::new(&config).map_err(|error| anyhow::anyhow!("failed to {error}"))?;
     let mut wasm = Vec::new();
     let most = MAX_MODULE_BYTES as u64 + 1;

@@ -94,10 +94,12 @@ impl BareModule {
 
 /// As `base` and `pool` of `engine.rs` have it.
 fn config(settings: &Settings) -> Config {
+    let instances = settings.slots.max(128);
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_core_instances(settings.slots)
-        .total_memories(settings.slots)
-        .total_tables(settings.slots)
+    pool.total_core_instances(instances)
+        .total_memories(instances)
+        .max_unused_warm_slots(0)
+        .total_tables(instances)
         .total_stacks(0)
         .max_memories_per_module(1)
         .table_elements(100_000)
@@ -116,7 +118,7 @@ fn config(settings: &Settings) -> Config {
         .wasm_backtrace_max_frames(None)
         .generate_address_map(false)
         .native_unwind_info(false)
-        .memory_guaranteed_dense_image_size(1 << 20)
+        .memory_init_cow(false)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
 }

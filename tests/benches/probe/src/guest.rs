@@ -63,9 +63,11 @@ impl Guest {
 }
 
 fn config(instances: u32) -> Config {
+    let instances = instances.max(128);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_core_instances(instances)
         .total_memories(instances)
+        .max_unused_warm_slots(0)
         .total_tables(instances)
         .max_memories_per_module(1)
         .max_tables_per_module(1)
@@ -82,7 +84,7 @@ fn config(instances: u32) -> Config {
         .wasm_backtrace_max_frames(None)
         .generate_address_map(false)
         .native_unwind_info(false)
-        .memory_guaranteed_dense_image_size(1 << 20)
+        .memory_init_cow(false)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
 }
