@@ -59,14 +59,14 @@ impl Row {
 
 impl FromRedisValue for Leased {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
-        let mut values = Fields(Vec::<Value>::from_redis_value(value)?.into_iter());
-        let mut head = || values.next::<i64>();
-        let (now, more, bytes) = (Timestamp(head()?), head()? != 0, usize::try_from(head()?).unwrap_or_default());
-        let mut rows = Vec::with_capacity(values.0.len() / Row::FIELDS);
-        while values.0.len() > 0 {
-            rows.push(Row::read(&mut values)?);
+        let (now, more, bytes, packed): (_, i64, i64, Vec<u8>) = from_redis_value(value)?;
+        let mut packed = Packed(&packed);
+        // No more than there can be, whatever it says.
+        let mut rows = Vec::with_capacity(packed.array()?.min(packed.0.len()) / Row::FIELDS);
+        while !packed.0.is_empty() {
+            rows.push(Row::read(&mut packed)?);
         }
-        Ok(Self { now, more, bytes, rows })
+        Ok(Self { now: Timestamp(now), more: more != 0, bytes: usize::try_from(bytes).unwrap_or_default(), rows })
     }
 }
 
@@ -74,91 +74,99 @@ impl Row {
     /// The values that a script answers for each.
     const FIELDS: usize = 6;
 
-    /// Only what the script itself puts into a row must be there. What it repeats of a record may be anything: one job
-    /// that cannot be read is no reason to lose the leases of the others.
-    fn read(fields: &mut Fields) -> Result<Self, ParsingError> {
-        let id = fields.next::<Vec<u8>>()?;
-        let starts = small("starts", fields.next());
-        let [task, payload, at] = std::array::from_fn(|_| fields.next());
-        let mut rest = match fields.0.next() {
-            Some(Value::Array(rest)) => Some(Fields(rest.into_iter())),
-            _ => None,
-        };
-        let job = read_job(&id, &starts, [task, payload, at], rest.as_mut());
-        let mut end = rest.unwrap_or(Fields(Vec::new().into_iter()));
-        let worker = end.next::<Option<Vec<u8>>>()?.map(|name| String::from_utf8_lossy(&name).into_owned());
-        let begun = end.next::<Option<u8>>().ok().flatten().unwrap_or_default();
-        let previous_worker = worker.map(|worker| Vanished { worker, begun: Begun::of_number(begun) });
-        Ok(Self { id, starts: starts.unwrap_or_default(), job, previous_worker })
+    /// What a script repeats of a record may be anything: one job that cannot be read is no reason to lose the leases of the
+    /// others.
+    fn read(fields: &mut Packed<'_>) -> Result<Self, ParsingError> {
+        let id = fields.text()?;
+        let starts = small("starts", fields.text()?);
+        let [task, payload, at] = [fields.text()?, fields.text()?, fields.text()?];
+        let rest = fields.texts()?;
+        let job = read_job(id, &starts, [task, payload, at], &rest);
+        let previous_worker = rest.get(7).map(|worker| Vanished {
+            worker: String::from_utf8_lossy(worker).into_owned(),
+            begun: Begun::of_number(rest.get(8).map_or(0, |begun| begun_of(begun))),
+        });
+        Ok(Self { id: id.to_vec(), starts: starts.unwrap_or_default(), job, previous_worker })
     }
 }
 
-/// Values in the order of a script's header.
-struct Fields(std::vec::IntoIter<Value>);
+/// What nobody has written down is that nothing is known.
+fn begun_of(text: &[u8]) -> u8 {
+    number("begun", text).ok().and_then(|number| number.try_into().ok()).unwrap_or_default()
+}
 
-impl Fields {
-    fn next<T: FromRedisValue>(&mut self) -> Result<T, ParsingError> {
-        from_redis_value(self.0.next().unwrap_or(Value::Nil))
+/// Texts and arrays of them, packed as MessagePack: one value of Redis's for all rows, because to read one of its own takes
+/// longer than all else that is done with it.
+struct Packed<'a>(&'a [u8]);
+
+impl<'a> Packed<'a> {
+    /// An array begins here, of so many.
+    fn array(&mut self) -> Result<usize, ParsingError> {
+        let length = rmp::decode::read_array_len(&mut self.0).map_err(|e| ParsingError::from(e.to_string()))?;
+        Ok(length as usize)
+    }
+
+    fn text(&mut self) -> Result<&'a [u8], ParsingError> {
+        let length = rmp::decode::read_str_len(&mut self.0).map_err(|e| ParsingError::from(e.to_string()))?;
+        let (text, rest) =
+            self.0.split_at_checked(length as usize).ok_or_else(|| ParsingError::from("it is cut off"))?;
+        self.0 = rest;
+        Ok(text)
+    }
+
+    /// An array of texts.
+    fn texts(&mut self) -> Result<Vec<&'a [u8]>, ParsingError> {
+        (0..self.array()?).map(|_| self.text()).collect()
     }
 }
 
-/// A field's bytes.
-type Field = Result<Vec<u8>, ParsingError>;
-
-fn bytes(field: Field) -> Result<Vec<u8>, String> {
-    field.map_err(|e| e.to_string())
-}
-
-fn number(name: &str, field: Field) -> Result<i64, String> {
-    let text = bytes(field)?;
-    let digits = std::str::from_utf8(&text).ok();
+fn number(name: &str, text: &[u8]) -> Result<i64, String> {
+    let digits = std::str::from_utf8(text).ok();
     digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| {
-        format!("its `{name}` is not a whole number: `{}`", String::from_utf8_lossy(&text).escape_debug())
+        format!("its `{name}` is not a whole number: `{}`", String::from_utf8_lossy(text).escape_debug())
     })
 }
 
-fn small(name: &str, field: Field) -> Result<u32, String> {
-    u32::try_from(number(name, field)?).map_err(|_| format!("its `{name}` is out of range"))
+fn small(name: &str, text: &[u8]) -> Result<u32, String> {
+    u32::try_from(number(name, text)?).map_err(|_| format!("its `{name}` is out of range"))
 }
 
-/// The job in a row, with seven fields of the rest, where there is one. The queue is filled in with the lease.
+/// The job in a row; there is a rest where it is not a plain one. The queue is filled in with the lease.
 fn read_job(
     id: &[u8],
     starts: &Result<u32, String>,
-    [task, payload, at]: [Field; 3],
-    rest: Option<&mut Fields>,
+    [task, payload, at]: [&[u8]; 3],
+    rest: &[&[u8]],
 ) -> Result<Job, String> {
-    // All are taken, whatever they hold: more comes behind them.
-    let rest: Option<[Field; 7]> = rest.map(|rest| std::array::from_fn(|_| rest.next()));
     let id = std::str::from_utf8(id).map_err(|_| "its id is not UTF-8")?.parse()?;
-    let task = String::from_utf8(bytes(task)?).map_err(|_| "its task's name is not UTF-8")?;
+    let task = std::str::from_utf8(task).map_err(|_| "its task's name is not UTF-8")?;
     if task.is_empty() {
         return Err("it names no task".to_owned());
     }
-    let (payload, enqueued_at) = (bytes(payload)?, Timestamp(number("at", at)?));
+    let enqueued_at = Timestamp(number("at", at)?);
     let job = Job {
         id,
         queue: String::new(),
-        task,
-        payload,
+        task: task.to_owned(),
+        payload: payload.to_vec(),
         enqueued_at,
         run_at: enqueued_at,
         options: JobOptions::default(),
         counters: Counters { starts: starts.clone()?, ..Counters::default() },
         history: History::default(),
     };
-    let Some([options, run_at, priority, failures, waits, lost, history]) = rest else { return Ok(job) };
+    let &[options, run_at, priority, failures, waits, lost, history, ..] = rest else { return Ok(job) };
     let priority = i32::try_from(number("priority", priority)?).map_err(|_| "its `priority` is out of range")?;
     Ok(Job {
         run_at: Timestamp(number("run_at", run_at)?),
-        options: decode_options(&bytes(options)?, priority)?,
+        options: decode_options(options, priority)?,
         counters: Counters {
             failures: small("failures", failures)?,
             waits: small("waits", waits)?,
             lost: small("lost", lost)?,
             ..job.counters
         },
-        history: History::decode(&bytes(history)?),
+        history: History::decode(history),
         ..job
     })
 }

@@ -8,9 +8,9 @@
 --          4 the lease's length in µs · 5 worker · 6 how many jobs the caller has already (with none, the first job is
 --          given whatever its size) · 7 the first of so many tokens as 2 says, which no other lease of these jobs ever had
 --          8 how many begin at once, counted with those of 6 · 9 how long to keep what expires, in µs
--- Returns  now · 1 if there may be more · bytes of payloads and histories handed out, then six for each lease; the first
---          has the first token, and so on:
---          id · starts · task · payload · at · '' for a plain job (common.lua), else an array of the rest:
+-- Returns  now · 1 if there may be more · bytes of payloads and histories handed out · an array, packed as MessagePack,
+--          with six for each lease, of which the first has the first token, and so on:
+--          id · starts · task · payload · at · an array of the rest, empty for a plain job (common.lua):
 --          options · run_at · priority · failures · waits · lost · history
 -- States   queued → running, expired
 local max, max_bytes, has, begin = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[6]), tonumber(ARGV[8])
@@ -21,7 +21,7 @@ local limited = redis.call('EXISTS', K.limits) == 1
 if limited then max = math.min(max, (room('queue'))) end
 
 local ends, worker = text(now + tonumber(ARGV[4])), ARGV[5]
-local reply, running, bytes, looked_at, more = { now, 0, 0 }, {}, 0, 0, false
+local leases, running, bytes, looked_at, more = {}, {}, 0, 0, false
 local token, turns = tonumber(ARGV[7]), {}
 
 -- The limit that keeps a job from starting, and until when; or nil.
@@ -49,7 +49,7 @@ local function note_turn(score, priority)
   end
 end
 
-local count, filled = 0, 3
+local count, filled = 0, 0
 while count < max and looked_at < LOOKED_AT and not more do
   local popped = redis.call('ZPOPMIN', K.queued, math.min(max - count, LOOKED_AT - looked_at))
   if #popped == 0 then break end
@@ -94,9 +94,9 @@ while count < max and looked_at < LOOKED_AT and not more do
         if rest[12] then redis.call('HDEL', key, 'progress') end
         if rest[11] == 'queued' then let_go(id, rest[10]) end
         if is_fair() then note_turn(score, number(rest[3]) or 0) end
-        reply[filled + 1], reply[filled + 2], reply[filled + 3] = id, starts, job[2] or ''
-        reply[filled + 4], reply[filled + 5] = payload, job[4] or ''
-        reply[filled + 6] = plain and '' or {
+        leases[filled + 1], leases[filled + 2], leases[filled + 3] = id, starts, job[2] or ''
+        leases[filled + 4], leases[filled + 5] = payload, job[4] or ''
+        leases[filled + 6] = plain and NOTHING or {
           rest[1] or '', rest[2] or job[4] or '', rest[3] or '0', rest[4] or '0', rest[5] or '0', rest[6] or '0', history,
         }
         filled = filled + 6
@@ -118,6 +118,5 @@ keep_counts()
 for priority, turn in pairs(turns) do
   redis.call('HSET', K.fair, text(priority), text(turn))
 end
-reply[2] = (more or looked_at >= LOOKED_AT or count == tonumber(ARGV[2])) and 1 or 0
-reply[3] = bytes
-return done(reply)
+more = more or looked_at >= LOOKED_AT or count == tonumber(ARGV[2])
+return done({ now, more and 1 or 0, bytes, cmsgpack.pack(leases) })

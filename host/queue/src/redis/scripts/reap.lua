@@ -6,13 +6,12 @@
 -- ARGV     1 now in µs ('' = ask TIME) · 2 at most so many jobs · 3 at most so many bytes of payloads and histories
 --          4 the lease's length in µs · 5 worker · 6 how many jobs the caller has already · 7 the first of so many tokens
 --          as 2 says, which no other lease of these jobs ever had
--- Returns  as lease does, always with an array, at whose end are the vanished worker and what is known of its attempt's
+-- Returns  as lease does, always with a rest, at whose end are the vanished worker and what is known of its attempt's
 --          beginning (0, 1, 2)
 -- States   running → running
 local max, max_bytes = tonumber(ARGV[2]), tonumber(ARGV[3])
 local expired = redis.call('ZRANGE', K.running, '-inf', now, 'BYSCORE', 'LIMIT', 0, max)
-local reply = { now, #expired == max and 1 or 0, 0 }
-if #expired == 0 then return done(reply) end
+local leases, more = {}, #expired == max
 
 local token, ends, bytes, has_some = tonumber(ARGV[7]), text(now + tonumber(ARGV[4])), 0, tonumber(ARGV[6]) > 0
 for _, id in ipairs(expired) do
@@ -24,8 +23,8 @@ for _, id in ipairs(expired) do
   elseif job[1] == 'running' then
     local payload, history = job[3] or '', job[12] or ''
     local size = #payload + #history
-    if size > math.max(max_bytes - bytes, 0) and (#reply > 3 or has_some) then
-      reply[2] = 1
+    if size > math.max(max_bytes - bytes, 0) and (#leases > 0 or has_some) then
+      more = true
       break
     end
     bytes = bytes + size
@@ -38,11 +37,10 @@ for _, id in ipairs(expired) do
         job[13] or '', job[14] or '0',
       },
     }
-    for _, value in ipairs(row) do reply[#reply + 1] = value end
+    for _, value in ipairs(row) do leases[#leases + 1] = value end
     token = token + 1
   else
     redis.call('ZREM', K.running, id)
   end
 end
-reply[3] = bytes
-return done(reply)
+return done({ now, more and 1 or 0, bytes, cmsgpack.pack(leases) })
