@@ -153,8 +153,9 @@ impl RedisBroker {
         for job in jobs {
             record::add_new_job(&mut call, job);
         }
-        // Every time, not once: the list may have been lost with the server's data. It costs no round trip.
-        let ((), answers) = tokio::try_join!(self.list(queue), self.link.invoke(&call))?;
+        // Every time, not once: the list may have been lost with the server's data. It costs no round trip, and comes behind
+        // the jobs, which somebody may wait for.
+        let (answers, ()) = tokio::try_join!(self.link.invoke(&call), self.list(queue))?;
         Ok(answers)
     }
 
