@@ -45,11 +45,7 @@ pub fn sandbox(config: &Config) -> anyhow::Result<Sandbox> {
 
 /// How the sandbox of a configuration is set up.
 pub fn sandbox_config(config: &Config) -> SandboxConfig {
-    SandboxConfig {
-        slots: slots(config),
-        max_memory: config.limits.memory.as_u64(),
-        ..SandboxConfig::default()
-    }
+    SandboxConfig { slots: slots(config), max_memory: config.limits.memory.as_u64(), ..SandboxConfig::default() }
 }
 
 /// The bytes that guests may take together under a configuration.

@@ -4,7 +4,7 @@
 //! * [`slots`]: the threads that guests run on, one attempt at a time each
 //! * [`in_flight`]: the leases this worker holds, from lease to settlement
 //! * [`begins`]: tells the broker of last attempts, and of those of jobs that were lost before, before they run
-//! * [`settler`]: decides what becomes of ended attempts, and settles them in batches
+//! * [`verdict`]: what becomes of ended attempts, decided on the slots' threads; [`settler`]: settles that in batches
 //! * [`notes`]: passes on what attempts say while they run
 //! * [`heartbeat`]: extends the leases; [`until`]: when they end for sure
 //! * [`truce`]: leaves those of others alone where all have expired
@@ -20,7 +20,7 @@ use afresh_queue::log::MAX_LOG_BYTES;
 use afresh_queue::{Broker, BrokerError, Lease, LeaseRequest, Retention, Waited, steps};
 use afresh_sandbox::{Cancel, Reason};
 use anyhow::Context as _;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 
 use crate::attempt::{Attempt, Ended, Voice, Workshop};
 use crate::machine;
@@ -42,6 +42,7 @@ pub mod slots;
 pub mod truce;
 pub mod turns;
 pub mod until;
+pub mod verdict;
 
 use agenda::Agenda;
 use backoff::{Backoff, spread};
@@ -57,6 +58,7 @@ use slots::Slots;
 use truce::Truce;
 use turns::{Served, Turns};
 use until::{Moment, Until};
+use verdict::Verdicts;
 
 /// Even with nothing announced, look after the queues this often: records age, and announcements can be lost.
 const AT_LEAST_EVERY: Duration = Duration::from_secs(1);
@@ -121,11 +123,11 @@ impl Worker {
     /// # Errors
     /// When a thread cannot be started, or the broker can never serve.
     pub async fn run(self, mut shutdown: Shutdown) -> anyhow::Result<()> {
-        let (ended, arrivals) = mpsc::unbounded_channel();
+        let (verdicts, arrivals) = Verdicts::new(self.in_flight.clone());
         let board = Arc::new(Board::new(self.settings.slots));
         let (begins, begin) = Begins::new(self.broker.clone(), self.in_flight.clone(), self.settings.lease);
         let begins = tokio::spawn(begins.run());
-        let slots = Slots::start(self.shop.clone(), board.clone(), self.in_flight.clone(), begin, ended.clone())
+        let slots = Slots::start(self.shop.clone(), board.clone(), self.in_flight.clone(), begin, verdicts.clone())
             .context("failed to start the slots' threads")?;
         let notes = Arc::new(Notes::new(self.broker.clone(), self.in_flight.clone()));
         let settler = Settler::new(self.broker.clone(), self.in_flight.clone(), self.agenda.clone(), notes.clone());
@@ -139,13 +141,13 @@ impl Worker {
         let presence = Presence::new(self.broker.clone(), self.shop.clone(), board, &self.settings);
         let presence = tokio::spawn(presence.run(shutdown.clone()));
 
-        let result = self.work(&slots, &ended, &mut shutdown).await;
+        let result = self.work(&slots, &verdicts, &mut shutdown).await;
 
         self.wind_down(&slots).await;
         // A slot that still waits for it gives its job back.
         begins.abort();
         slots.stop();
-        drop(ended);
+        drop(verdicts);
         if tokio::time::timeout(LAST_GRACE, settler).await.is_err() {
             tracing::warn!("the broker did not take the last settlements; these attempts will come back as lost");
         }
@@ -161,17 +163,12 @@ impl Worker {
     }
 
     /// Leases and hands out until the shutdown begins.
-    async fn work(
-        &self,
-        slots: &Slots,
-        ended: &mpsc::UnboundedSender<Ended>,
-        shutdown: &mut Shutdown,
-    ) -> anyhow::Result<()> {
+    async fn work(&self, slots: &Slots, verdicts: &Verdicts, shutdown: &mut Shutdown) -> anyhow::Result<()> {
         let mut turns = Turns::new(&self.settings.queues, self.settings.strict);
         let mut truce = Truce::new(self.settings.lease, AT_LEAST_EVERY, Moment::now());
         let mut trouble = Backoff::default();
         while !shutdown.has_begun() {
-            match self.tick(slots, ended, &mut turns, &mut truce).await {
+            match self.tick(slots, verdicts, &mut turns, &mut truce).await {
                 Ok(Next::Again) => trouble.over("the broker answers again"),
                 Ok(Next::Finished) => return Ok(()),
                 Ok(Next::Wait { at_most, asked }) => {
@@ -200,7 +197,7 @@ impl Worker {
     async fn tick(
         &self,
         slots: &Slots,
-        ended: &mpsc::UnboundedSender<Ended>,
+        verdicts: &Verdicts,
         turns: &mut Turns,
         truce: &mut Truce,
     ) -> Result<Next, BrokerError> {
@@ -216,7 +213,7 @@ impl Worker {
             self.start(lease, asked, slots);
         }
         if due {
-            self.reap(ended, truce).await?;
+            self.reap(verdicts, truce).await?;
             if slots.give_back_older_than(TOO_LONG) > 0 {
                 self.in_flight.forget_mean();
             }
@@ -262,7 +259,7 @@ impl Worker {
     }
 
     /// Takes over expired leases, and settles their attempts as lost.
-    async fn reap(&self, ended: &mpsc::UnboundedSender<Ended>, truce: &mut Truce) -> Result<(), BrokerError> {
+    async fn reap(&self, verdicts: &Verdicts, truce: &mut Truce) -> Result<(), BrokerError> {
         // Our own first: after an outage, or a laptop's sleep, they may have expired while their attempts go on. Where that
         // fails the queue is left alone.
         let mut failed = heartbeat::extend(&self.broker, &self.in_flight, self.settings.lease).await;
@@ -289,8 +286,9 @@ impl Worker {
             );
             self.in_flight.add(lease.reference(), Cancel::new(), None, Until::new(asked, self.settings.lease));
             // The settler only goes away after this loop.
-            let _ = ended.send(Ended::lost(lease, &self.shop));
+            verdicts.on(Ended::lost(lease, &self.shop));
         }
+        verdicts.flush();
         Ok(())
     }
 

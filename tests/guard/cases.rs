@@ -140,7 +140,7 @@ fn success(lease: Lease) -> Settle {
         lease: reference,
         settlement: Settlement::Complete { reply: vec![b'y'; 10], keep: Duration::from_secs(3600) },
         counters: lease.job.counters,
-        history,
+        history: history.into(),
         outcome: OutcomeKind::Succeeded,
         jobs: Vec::new(),
     }

@@ -11,7 +11,7 @@ use crate::control::Control;
 use crate::cron::Crons;
 use crate::fleet::Fleet;
 use crate::flow::Flows;
-use crate::history::History;
+use crate::history::Written;
 use crate::job::{JobId, JobView, NewJob};
 use crate::lease::{Beat, Extended, Lease, LeaseRef, LeaseRequest};
 use crate::log::JobLog;
@@ -64,7 +64,7 @@ pub struct Settle {
     /// The job's counters from now on.
     pub counters: Counters,
     /// The job's attempts from now on.
-    pub history: History,
+    pub history: Written,
     /// What the newest attempt came to, for listings of the dead by kind.
     pub outcome: OutcomeKind,
     /// Jobs that the attempt enqueued: accepted in the same step, if the settlement is carried out. In other queues than

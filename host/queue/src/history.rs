@@ -5,6 +5,7 @@ use afresh_protocol::{ErrorRecord, OutcomeKind, Usage};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::fingerprint::fingerprint;
 
 /// The most attempts that are kept.
 pub const MAX_ATTEMPTS_KEPT: usize = 10;
@@ -84,6 +85,34 @@ impl History {
     /// cannot be read must not keep its job from running.
     pub fn decode(bytes: &[u8]) -> Self {
         Self(serde_json::from_slice(bytes).unwrap_or_default())
+    }
+}
+
+/// A history as a broker is handed it: encoded by whoever has the time for that, which is not the thread that talks to the
+/// broker.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// What [`History::encode`] makes of it.
+    pub bytes: Vec<u8>,
+    /// What the newest attempt's error has in common with others: see [`fingerprint`].
+    pub fingerprint: String,
+}
+
+impl From<&History> for Written {
+    fn from(history: &History) -> Self {
+        Self { bytes: history.encode(), fingerprint: fingerprint(history) }
+    }
+}
+
+impl From<History> for Written {
+    fn from(history: History) -> Self {
+        Self::from(&history)
+    }
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        Self::from(&History::default())
     }
 }
 

@@ -63,7 +63,7 @@ pub use control::{Control, Limit, QueueRules, Rate, Rule, Scope};
 pub use cron::{Cron, CronView, Crons, Missed};
 pub use fleet::{Fleet, RunningJob, WorkerInfo, WorkerView};
 pub use flow::{BatchCancelled, BatchJob, BatchState, BatchView, Flows};
-pub use history::{AttemptRecord, History};
+pub use history::{AttemptRecord, History, Written};
 pub use job::{Job, JobId, JobOptions, JobView, NewJob};
 pub use lease::{Beat, Begun, Extended, Lease, LeaseRef, LeaseRequest, Vanished};
 pub use log::{JobLog, LoggedLine};

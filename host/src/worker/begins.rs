@@ -70,7 +70,7 @@ impl Begins {
     pub async fn run(self) {
         let Self { broker, lease, asked } = self;
         let lane = |asked| Self { broker: broker.clone(), lease, asked }.run_one();
-        lanes::by_queue(asked, |ask: &Ask| &ask.lease.queue, || None, lane).await;
+        lanes::by_queue(asked, |ask: &Ask| &ask.lease.queue, lane).await;
     }
 
     /// The same for one queue.

@@ -89,13 +89,13 @@ impl InFlight {
         self.slots.saturating_sub(self.len())
     }
 
-    /// Whether attempts are so short, and so many are held ahead of the slots, that several end in a moment.
+    /// Whether attempts are so short that several end in a moment, where there are several.
     pub fn is_brisk(&self) -> bool {
         let mean_us = self.mean_us.load(Ordering::Relaxed);
-        mean_us > 0 && mean_us <= BRISK.as_micros() as u64 && self.len() > 2 * self.slots
+        mean_us > 0 && mean_us <= BRISK.as_micros() as u64
     }
 
-    /// Takes an attempt's wall time into account.
+    /// Takes an attempt's wall time into account. Of two threads that do so at the same time one may be overlooked.
     pub fn learn(&self, wall_us: u64) {
         let mean = self.mean_us.load(Ordering::Relaxed);
         let next = if mean == 0 { wall_us } else { (mean * 7 + wall_us) / 8 };

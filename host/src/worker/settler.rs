@@ -1,27 +1,18 @@
-//! Decides what becomes of ended attempts, and settles them many at once, each queue's by themselves. Off the slots'
+//! Settles what was decided of ended attempts ([`super::verdict`]), many at once, each queue's by themselves. Off the slots'
 //! threads, so that a slow broker never holds a slot; what waits here is bounded by the leases the worker may hold.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use afresh_protocol::OutcomeKind;
 use afresh_queue::{Broker, BrokerError, Settle, Settled, Settlement, steps};
 use tokio::sync::mpsc;
 
 use super::agenda::Agenda;
 use super::backoff::Backoff;
-use super::budget::Share;
 use super::in_flight::InFlight;
 use super::lanes;
 use super::notes::Notes;
-use crate::attempt::Ended;
-
-/// The most settlements in one round trip.
-const BATCH: usize = 128;
-
-/// How long to gather what ends where attempts end by the dozen: to be woken for each costs the slots more than the wait
-/// costs anybody.
-const GATHER: Duration = Duration::from_millis(1);
+use super::verdict::{Arrivals, MANY, Verdict};
 
 /// Settles ended attempts.
 pub struct Settler {
@@ -37,19 +28,19 @@ impl Settler {
         Self { broker, in_flight, agenda, notes }
     }
 
-    /// Settles what arrives until nobody sends any more.
-    pub async fn run(self, arrivals: mpsc::UnboundedReceiver<Ended>) {
+    /// Settles what arrives until nobody hands anything on any more.
+    pub async fn run(self, arrivals: Arrivals) {
         let settler = Arc::new(self);
-        let (in_flight, lane) = (settler.in_flight.clone(), |ended| settler.clone().run_one(ended));
-        let pause = || in_flight.is_brisk().then_some(GATHER);
-        lanes::by_queue(arrivals, |ended: &Ended| &ended.lease.job.queue, pause, lane).await;
+        let lane = |verdicts| settler.clone().run_one(verdicts);
+        lanes::by_queue(arrivals, |verdict: &Verdict| &verdict.settle.lease.queue, lane).await;
     }
 
     /// The same for one queue.
-    async fn run_one(self: Arc<Self>, mut arrivals: mpsc::UnboundedReceiver<Ended>) {
-        let mut batch = Vec::with_capacity(BATCH);
-        while arrivals.recv_many(&mut batch, BATCH).await > 0 {
-            let (settles, shares): (Vec<_>, Vec<_>) = batch.drain(..).map(|ended| self.decide(ended)).unzip();
+    async fn run_one(self: Arc<Self>, mut arrivals: mpsc::UnboundedReceiver<Verdict>) {
+        let mut batch = Vec::with_capacity(MANY);
+        while arrivals.recv_many(&mut batch, MANY).await > 0 {
+            let (settles, shares): (Vec<_>, Vec<_>) =
+                batch.drain(..).map(|Verdict { settle, share }| (settle, share)).unzip();
             self.notes.finish(settles.iter().map(|settle| &settle.lease)).await;
             steps::reached("decided");
             self.settle(&settles).await;
@@ -57,41 +48,6 @@ impl Settler {
             drop(settles);
             drop(shares);
         }
-    }
-
-    /// What is to be settled, and what of the memory budget that takes until it is.
-    fn decide(&self, ended: Ended) -> (Settle, Option<Share>) {
-        let Ended { lease, outcome, record, retry, not_before, log, jobs, late_us, share } = ended;
-        if record.usage.wall_us > 0 {
-            self.in_flight.learn(record.usage.wall_us);
-        }
-        // Handed back before it started: nothing happened that history should tell.
-        let traceless = outcome.kind() == OutcomeKind::Interrupted && record.started_at.is_none();
-        let reference = lease.reference();
-        let mut history = lease.job.history;
-        let kind = outcome.kind();
-        let (before, mut random) = (lease.job.counters, rand::rng());
-        let (mut settlement, counters) = match &lease.previous_worker {
-            Some(vanished) => retry.decide_lost(vanished.begun, before, &mut random),
-            None => retry.decide(outcome, before, &mut random),
-        };
-        if let (Settlement::Release, Some(delay)) = (&settlement, not_before) {
-            // Released as it is, it would be leased again at once, by this very worker.
-            settlement = Settlement::Retry { delay };
-        }
-        for line in log {
-            tracing::debug!(job = %reference.id, task = lease.job.task, level = ?line.level, "guest: {}", line.text.escape_debug());
-        }
-        match not_before {
-            Some(_) => {
-                tracing::debug!(job = %reference.id, task = lease.job.task, "its module is still being compiled")
-            }
-            None => say(&reference.id, &lease.job.task, &record, &settlement, late_us),
-        }
-        if !traceless {
-            history.push(record);
-        }
-        (Settle { lease: reference, settlement, counters, history, outcome: kind, jobs }, share)
     }
 
     /// Writes settlements, for as long as it takes. Repeating one that was carried out is harmless: it is stale then.
@@ -150,41 +106,5 @@ impl Settler {
             }
         }
         self.in_flight.remove(settles.iter().map(|settle| &settle.lease));
-    }
-}
-
-/// The line an operator reads: what became of an attempt, and what happens next.
-fn say(
-    job: &afresh_queue::JobId,
-    task: &str,
-    record: &afresh_queue::AttemptRecord,
-    settlement: &Settlement,
-    late_us: i64,
-) {
-    let next_in_ms = match settlement {
-        Settlement::Retry { delay } => Some(delay.as_secs_f64() * 1e3),
-        _ => None,
-    };
-    // Of a long error the log takes a line; the whole record is in the job's history.
-    let error: Option<String> = record.error.as_ref().map(|error| error.message.escape_debug().take(300).collect());
-    let usage = &record.usage;
-    if super::is_news(record.outcome) || tracing::enabled!(tracing::Level::DEBUG) {
-        tracing::info!(
-            %job,
-            task,
-            attempt = record.number,
-            outcome = record.outcome.as_str(),
-            error,
-            wall_us = usage.wall_us,
-            cpu_us = usage.cpu_us,
-            peak_memory_bytes = usage.peak_memory_bytes,
-            started_at = record.started_at.map(|at| at.to_string()),
-            late_us,
-            next_in_ms,
-            "attempt finished"
-        );
-    }
-    if *settlement == Settlement::Bury {
-        tracing::error!(%job, task, "the job is dead: look with `afresh dead show {job}`, run it again with `afresh dead retry {job}`");
     }
 }

@@ -10,11 +10,11 @@ use std::time::Duration;
 use afresh_queue::steps;
 use afresh_sandbox::InUse;
 use crossbeam_channel::{Receiver, Sender};
-use tokio::sync::mpsc;
 
 use super::begins::Begin;
 use super::board::Board;
 use super::in_flight::InFlight;
+use super::verdict::Verdicts;
 use crate::attempt::{Attempt, Ended, Workshop};
 
 /// Stack of a slot's thread in bytes: 512 KiB for the guest, the rest for host functions.
@@ -29,7 +29,7 @@ pub struct Slots {
 }
 
 impl Slots {
-    /// Starts one thread for each slot of the board; each ended attempt goes to `ended`.
+    /// Starts one thread for each slot of the board; what becomes of each attempt goes to `verdicts`.
     ///
     /// # Errors
     /// When the system has no thread to give.
@@ -38,11 +38,11 @@ impl Slots {
         board: Arc<Board>,
         in_flight: Arc<InFlight>,
         begin: Begin,
-        ended: mpsc::UnboundedSender<Ended>,
+        verdicts: Verdicts,
     ) -> std::io::Result<Self> {
         // Unbounded, but never long: the worker leases no more than it has room for.
         let (attempts, waiting) = crossbeam_channel::unbounded();
-        let slot = Slot { waiting, draining: Arc::default(), shop, board, in_flight, begin, ended };
+        let slot = Slot { waiting, draining: Arc::default(), shop, board, in_flight, begin, verdicts };
         let threads = (0..slot.board.slots())
             .map(|number| {
                 let slot = slot.clone();
@@ -67,8 +67,9 @@ impl Slots {
         self.slot.draining.store(true, Ordering::Relaxed);
         for attempt in self.slot.waiting.try_iter() {
             // Nobody to tell means nobody to settle it: then it will come back as lost.
-            let _ = self.slot.ended.send(attempt.give_back(&self.slot.shop));
+            self.slot.verdicts.on(attempt.give_back(&self.slot.shop));
         }
+        self.slot.verdicts.flush();
     }
 
     /// Gives attempts back that no slot has taken for this long; answers how many.
@@ -78,8 +79,9 @@ impl Slots {
         young.into_iter().for_each(|attempt| self.hand(attempt));
         let count = old.len();
         for attempt in old {
-            let _ = self.slot.ended.send(attempt.give_back(&self.slot.shop));
+            self.slot.verdicts.on(attempt.give_back(&self.slot.shop));
         }
+        self.slot.verdicts.flush();
         count
     }
 
@@ -103,12 +105,12 @@ struct Slot {
     board: Arc<Board>,
     in_flight: Arc<InFlight>,
     begin: Begin,
-    ended: mpsc::UnboundedSender<Ended>,
+    verdicts: Verdicts,
 }
 
 impl Slot {
     fn run(self, number: usize) {
-        for attempt in &self.waiting {
+        while let Some(attempt) = self.next() {
             let lease = attempt.lease.reference();
             self.board.begin(number, attempt.as_running());
             // A bug of ours must cost neither the slot nor the lease: let go of, it expires, and the job comes back as lost.
@@ -119,16 +121,27 @@ impl Slot {
                 let InUse { slots, instances, memories } = self.shop.sandbox.in_use();
                 tracing::debug!(job = %lease.id, slots, instances, memories, "attempt left the sandbox");
             }
-            let Ok(ended) = ended else {
-                tracing::error!(job = %lease.id, "the worker panicked; this is a bug in afresh, please report it");
-                self.in_flight.remove([&lease]);
-                continue;
-            };
-            steps::reached("run");
-            if self.ended.send(ended).is_err() {
-                return;
+            let handed_on = ended.and_then(|ended| {
+                steps::reached("run");
+                catch_unwind(AssertUnwindSafe(|| self.verdicts.on(ended)))
+            });
+            match handed_on {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(_) => {
+                    tracing::error!(job = %lease.id, "the worker panicked; this is a bug in afresh, please report it");
+                    self.in_flight.remove([&lease]);
+                }
             }
         }
+    }
+
+    /// The next attempt; none once there will be no more.
+    fn next(&self) -> Option<Attempt> {
+        self.waiting.try_recv().ok().or_else(|| {
+            self.verdicts.flush();
+            self.waiting.recv().ok()
+        })
     }
 
     fn end(&self, attempt: Attempt) -> Ended {

@@ -250,5 +250,6 @@ fn settlement(lease: &Lease, outcome: &Outcome) -> Settle {
         _ => Settlement::Bury,
     };
     let counters = Counters { starts: lease.job.counters.starts, ..Counters::default() };
+    let history = history.into();
     Settle { lease: lease.reference(), settlement, counters, history, outcome: outcome.kind(), jobs: Vec::new() }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use afresh_harness::RedisServer;
-use afresh_queue::{Broker, BrokerUrl, Clock, History, Lease, LeaseRequest, NewJob, Settle, Settlement, open};
+use afresh_queue::{Broker, BrokerUrl, Clock, Lease, LeaseRequest, NewJob, Settle, Settlement, Written, open};
 
 /// The queue of all measurements.
 pub(crate) const QUEUE: &str = "default";
@@ -77,7 +77,7 @@ impl Site {
                 lease: lease.reference(),
                 settlement: Settlement::Complete { reply: Vec::new(), keep: Duration::ZERO },
                 counters: lease.job.counters,
-                history: History::default(),
+                history: Written::default(),
                 outcome: "succeeded".parse().expect("an outcome"),
                 jobs: Vec::new(),
             })

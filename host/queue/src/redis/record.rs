@@ -13,8 +13,7 @@ use crate::batch::Batch;
 use crate::broker::{Cancelled, Enqueued, Note, Settle};
 use crate::chain::{self, Link};
 use crate::clock::Timestamp;
-use crate::fingerprint::fingerprint;
-use crate::history::History;
+use crate::history::{History, Written};
 use crate::job::{JobId, JobOptions, JobView, NewJob, millis};
 use crate::lease::Extended;
 use crate::policy::{Counters, KEEP_CANCELLED, Settlement};
@@ -127,10 +126,10 @@ pub(super) fn decode_options(bytes: &[u8], priority: i32) -> Result<JobOptions, 
 }
 
 /// Adds the five arguments that bury an unreadable job with `history`.
-pub(super) fn add_burial(call: &mut Call, job: &Unreadable, history: &History) {
-    let (rejected, starts, print) = (OutcomeKind::Rejected.as_str(), job.starts, fingerprint(history));
+pub(super) fn add_burial(call: &mut Call, job: &Unreadable, history: &Written) {
+    let (rejected, starts, print) = (OutcomeKind::Rejected.as_str(), job.starts, &history.fingerprint);
     let what = format!("bury 0 {rejected} {starts} 0 0 0 0 {print}");
-    call.arg(&job.id).arg(job.token).arg(what).arg("").arg(history.encode());
+    call.arg(&job.id).arg(job.token).arg(what).arg("").arg(history.bytes.as_slice());
 }
 
 /// Adds the five arguments of a settlement, then those of the jobs that come with it.
@@ -146,7 +145,7 @@ pub(super) fn add_settlement(call: &mut Call, settle: &Settle) {
         Settlement::Release => call.arg(words("release", Duration::ZERO, settle)).arg(""),
         Settlement::Cancel => call.arg(words("cancel", KEEP_CANCELLED, settle)).arg(""),
     };
-    call.arg(settle.history.encode());
+    call.arg(settle.history.bytes.as_slice());
     for job in &settle.jobs {
         call.arg(if job.queue == settle.lease.queue { "" } else { &job.queue });
         add_new_job(call, job);
@@ -163,7 +162,7 @@ fn has_just_succeeded(settle: &Settle) -> bool {
 
 fn words(verb: &str, span: Duration, settle: &Settle) -> String {
     let Counters { starts, failures, waits, lost } = settle.counters;
-    let print = if settle.settlement == Settlement::Bury { fingerprint(&settle.history) } else { String::new() };
+    let print = if settle.settlement == Settlement::Bury { &settle.history.fingerprint } else { "" };
     let (span, outcome, jobs) = (micros(span), settle.outcome.as_str(), settle.jobs.len());
     format!("{verb} {span} {outcome} {starts} {failures} {waits} {lost} {jobs} {print}")
 }

@@ -110,7 +110,7 @@ impl RedisBroker {
                 error: Some(ErrorRecord::new("bad_record", format!("its record cannot be read: {}", job.reason))),
                 usage: Usage::default(),
             });
-            record::add_burial(&mut call, job, &history);
+            record::add_burial(&mut call, job, &history.into());
         }
         self.link.invoke::<Vec<bool>>(&call).await.map(drop)
     }

@@ -11,7 +11,6 @@ use super::uniques::TIME;
 use super::verbs::enqueue;
 use crate::broker::{Settle, Settled};
 use crate::clock::Timestamp;
-use crate::fingerprint::fingerprint;
 use crate::flow::Ending;
 use crate::job::NewJob;
 use crate::lease::LeaseRef;
@@ -38,9 +37,9 @@ impl Settling {
             lease: settle.lease.clone(),
             settlement: settle.settlement.clone(),
             counters: settle.counters,
-            history: settle.history.encode(),
+            history: settle.history.bytes.clone(),
             outcome: settle.outcome.as_str(),
-            fingerprint: if is_buried { fingerprint(&settle.history) } else { String::new() },
+            fingerprint: if is_buried { settle.history.fingerprint.clone() } else { String::new() },
             jobs: settle.jobs.clone(),
         }
     }

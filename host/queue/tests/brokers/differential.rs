@@ -318,6 +318,7 @@ impl History<'_> {
         // In its own queue: in others they appear a moment later, on one broker.
         let mut jobs = if self.random.random_bool(0.2) { self.some_jobs(lease.token) } else { Vec::new() };
         jobs.iter_mut().for_each(|job| job.queue.clone_from(&lease.job.queue));
+        let history = history.into();
         Settle { lease: lease.reference(), settlement, counters, history, outcome, jobs }
     }
 

@@ -156,7 +156,7 @@ pub(crate) fn settle(lease: &Lease, settlement: Settlement) -> Settle {
         Settlement::Release => OutcomeKind::Interrupted,
         Settlement::Cancel => OutcomeKind::Cancelled,
     };
-    let (counters, history) = (lease.job.counters, lease.job.history.clone());
+    let (counters, history) = (lease.job.counters, (&lease.job.history).into());
     Settle { lease: lease.reference(), settlement, counters, history, outcome, jobs: Vec::new() }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use afresh_protocol::{ErrorRecord, Outcome};
 use afresh_queue::{
-    Beat, Broker, Extended, History, JobId, Lease, LeaseRequest, NewJob, QueueCounts, Retention, RetryPolicy, Settle,
-    Settled, Settlement, State as Standing,
+    Beat, Broker, Extended, JobId, Lease, LeaseRequest, NewJob, QueueCounts, Retention, RetryPolicy, Settle, Settled,
+    Settlement, State as Standing, Written,
 };
 use rand::rngs::StdRng;
 
@@ -138,7 +138,7 @@ impl<'a> Path<'a> {
             _ => self.policy.decide(outcome, before_it, self.random),
         };
         let lease = lease.reference();
-        let settle = Settle { lease, settlement, counters, history: History::default(), outcome: kind, jobs: vec![] };
+        let settle = Settle { lease, settlement, counters, history: Written::default(), outcome: kind, jobs: vec![] };
         let settled = self.broker(at.worker).settle(&[settle]).await.expect("the broker settles");
         let lets_it = self.protocol.lets_settle(before.held(at), before);
         same("settled", settled, vec![if lets_it { Settled::Done } else { Settled::Stale }])
@@ -186,7 +186,7 @@ impl<'a> Path<'a> {
             lease: lease.reference(),
             settlement: Settlement::Cancel,
             counters: lease.job.counters,
-            history: History::default(),
+            history: Written::default(),
             outcome: Outcome::Cancelled.kind(),
             jobs: vec![],
         });

@@ -19,7 +19,7 @@ use std::time::Duration;
 use afresh_harness::RedisServer;
 use afresh_protocol::OutcomeKind;
 use afresh_queue::redis::RedisBroker;
-use afresh_queue::{Clock, History, Lease, LeaseRequest, Settle, Settlement};
+use afresh_queue::{Clock, Lease, LeaseRequest, Settle, Settlement, Written};
 
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -43,7 +43,7 @@ fn settle(lease: &Lease, settlement: Settlement) -> Settle {
         lease: lease.reference(),
         settlement,
         counters: lease.job.counters,
-        history: History::default(),
+        history: Written::default(),
         outcome: OutcomeKind::Succeeded,
         jobs: Vec::new(),
     }

@@ -20,7 +20,7 @@ async fn one_in_every_state(s: &Subject) -> afresh_queue::Lease {
     let mut leases = s.lease(4).await;
     s.settle(&leases[0], complete("reply", LEASE)).await;
     let bury = Settle {
-        history: history(OutcomeKind::Rejected),
+        history: history(OutcomeKind::Rejected).into(),
         outcome: OutcomeKind::Rejected,
         ..settle(&leases[1], Settlement::Bury)
     };

@@ -69,7 +69,7 @@ pub(super) async fn a_dead_job_keeps_its_history_and_counters(s: &Subject) {
     let counters = Counters { starts: 1, failures: 1, waits: 7, lost: 2 };
     let bury = Settle {
         counters,
-        history: history(OutcomeKind::Trapped),
+        history: history(OutcomeKind::Trapped).into(),
         outcome: OutcomeKind::Trapped,
         ..settle(&lease, Settlement::Bury)
     };
@@ -138,7 +138,7 @@ pub(super) async fn a_history_stays_bounded_however_often_a_job_fails(s: &Subjec
         assert_eq!(history.attempts().first().map_or(0, |attempt| attempt.number), number - 1);
         let error = Some(ErrorRecord::new("failed", "\u{1}x".repeat(1 << 19)));
         history.push(AttemptRecord { error, ..attempt(number, OutcomeKind::Failed) });
-        let retry = Settle { history, ..settle(&lease, retry_in(Duration::ZERO)) };
+        let retry = Settle { history: history.into(), ..settle(&lease, retry_in(Duration::ZERO)) };
         assert_eq!(s.broker.settle(&[retry]).await.unwrap(), [Settled::Done]);
     }
     let shown = s.job("a").await.unwrap();

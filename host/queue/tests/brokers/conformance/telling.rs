@@ -82,7 +82,7 @@ async fn die(s: &Subject, job: NewJob, kind: OutcomeKind, message: &str) {
     let lease = s.lease_one().await;
     let mut history = History::default();
     history.push(AttemptRecord { error: Some(ErrorRecord::new(kind.as_str(), message)), ..attempt(1, kind) });
-    let bury = Settle { history, outcome: kind, ..settle(&lease, Settlement::Bury) };
+    let bury = Settle { history: history.into(), outcome: kind, ..settle(&lease, Settlement::Bury) };
     s.broker.settle(&[bury]).await.unwrap();
     s.advance(SECOND);
 }
