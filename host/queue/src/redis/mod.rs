@@ -181,10 +181,10 @@ impl RedisBroker {
     async fn settle_in(&self, queue: &str, settlements: &[&Settle]) -> Result<Vec<bool>, BrokerError> {
         let mut call = self.call(&scripts::SETTLE, queue);
         call.arg(micros(KEEP_CANCELLED));
-        for settle in settlements {
-            record::add_settlement(&mut call, settle);
-        }
-        self.link.invoke(&call).await
+        let places = record::add_settlements(&mut call, settlements);
+        let mut done = vec![false; settlements.len()];
+        put(&mut done, &places, self.link.invoke(&call).await?);
+        Ok(done)
     }
 
     async fn promote_in(&self, queue: &str, retention: &Retention, promoted: &mut Promoted) -> Result<(), BrokerError> {

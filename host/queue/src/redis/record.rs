@@ -132,13 +132,38 @@ pub(super) fn add_burial(call: &mut Call, job: &Unreadable, history: &Written) {
     call.arg(&job.id).arg(job.token).arg(what).arg("").arg(history.bytes.as_slice());
 }
 
+/// Adds settlements: first those of jobs that have just succeeded and are all kept for as long, of which there is the least
+/// to say, since every argument costs the server; then the others. Answers in which order they are.
+pub(super) fn add_settlements(call: &mut Call, settles: &[&Settle]) -> Vec<usize> {
+    let keep = settles.iter().find_map(|settle| Some(just_succeeded(settle)?.1));
+    let is_brief = |place: &usize| just_succeeded(settles[*place]).is_some_and(|(_, span)| Some(span) == keep);
+    let (brief, others): (Vec<_>, Vec<_>) = (0..settles.len()).partition(is_brief);
+    call.arg(micros(keep.unwrap_or_default())).arg(brief.len());
+    for settle in brief.iter().map(|&place| settles[place]) {
+        let reply = just_succeeded(settle).map_or(&[][..], |(reply, _)| reply);
+        call.arg(settle.lease.id.as_str()).arg(settle.lease.token).arg(reply).arg(settle.history.bytes.as_slice());
+    }
+    others.iter().for_each(|&place| add_settlement(call, settles[place]));
+    [brief, others].concat()
+}
+
+/// The reply of a job that has succeeded at its first start, and for how long it is kept, where there is nothing to say
+/// besides.
+fn just_succeeded(settle: &Settle) -> Option<(&[u8], Duration)> {
+    let Counters { starts, failures, waits, lost } = settle.counters;
+    let at_once = (starts, failures, waits, lost) == (1, 0, 0, 0) && settle.jobs.is_empty();
+    match &settle.settlement {
+        Settlement::Complete { reply, keep } if at_once && settle.outcome == OutcomeKind::Succeeded => {
+            Some((reply.as_slice(), *keep))
+        }
+        _ => None,
+    }
+}
+
 /// Adds the five arguments of a settlement, then those of the jobs that come with it.
-pub(super) fn add_settlement(call: &mut Call, settle: &Settle) {
+fn add_settlement(call: &mut Call, settle: &Settle) {
     call.arg(settle.lease.id.as_str()).arg(settle.lease.token);
     match &settle.settlement {
-        Settlement::Complete { reply, keep } if has_just_succeeded(settle) => {
-            call.arg(micros(*keep)).arg(reply.as_slice())
-        }
         Settlement::Complete { reply, keep } => call.arg(words("complete", *keep, settle)).arg(reply.as_slice()),
         Settlement::Retry { delay } => call.arg(words("retry", *delay, settle)).arg(""),
         Settlement::Bury => call.arg(words("bury", Duration::ZERO, settle)).arg(""),
@@ -150,14 +175,6 @@ pub(super) fn add_settlement(call: &mut Call, settle: &Settle) {
         call.arg(if job.queue == settle.lease.queue { "" } else { &job.queue });
         add_new_job(call, job);
     }
-}
-
-/// Whether there is nothing to say besides, as of most jobs: every argument, and every field, costs the server.
-fn has_just_succeeded(settle: &Settle) -> bool {
-    let Counters { starts, failures, waits, lost } = settle.counters;
-    settle.outcome == OutcomeKind::Succeeded
-        && (starts, failures, waits, lost) == (1, 0, 0, 0)
-        && settle.jobs.is_empty()
 }
 
 fn words(verb: &str, span: Duration, settle: &Settle) -> String {

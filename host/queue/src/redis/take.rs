@@ -95,7 +95,8 @@ impl RedisBroker {
 
     async fn bury(&self, queue: &str, jobs: &[Unreadable], now: Timestamp, worker: &str) -> Result<(), BrokerError> {
         let mut call = self.call(&scripts::SETTLE, queue);
-        call.arg(micros(KEEP_CANCELLED));
+        // None that has succeeded.
+        call.arg(micros(KEEP_CANCELLED)).arg(0).arg(0);
         for job in jobs {
             let id = String::from_utf8_lossy(&job.id);
             tracing::error!(queue, job = &*id, reason = job.reason, "a job's record cannot be read: it is dead");

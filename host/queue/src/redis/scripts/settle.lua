@@ -2,17 +2,18 @@
 -- a repeated call changes nothing. A job that somebody asked to cancel does not run again.
 --
 -- KEYS     1 the queue (common.lua)
--- ARGV     1 now in µs ('' = ask TIME) · 2 how long to keep what is cancelled, in µs, then five for each settlement:
---          id · token · what becomes of it · reply · history
---          What becomes of it: of a job that has just succeeded, for how many µs it is kept. Else words with one space between
---          them: verb (complete, retry, bury, release, cancel), span in µs (how long to keep, or to wait), outcome, starts,
---          failures, waits, lost, how many jobs come with it, and the
+-- ARGV     1 now in µs ('' = ask TIME) · 2 how long to keep what is cancelled, in µs · 3 for how many µs a job is kept that
+--          has just succeeded: at its first start, and with no jobs that come with it · 4 how many such jobs there are,
+--          then four for each of them: id · token · reply · history
+--          then five for each other settlement: id · token · what becomes of it · reply · history
+--          What becomes of it, words with one space between them: verb (complete, retry, bury, release, cancel), span in µs
+--          (how long to keep, or to wait), outcome, starts, failures, waits, lost, how many jobs come with it, and the
 --          fingerprint of the error, or nothing.
 --          After the five come seven for each of those jobs: its queue ('' = this one) · its six texts (accept.lua)
 -- Returns  for each settlement 1 if it was carried out, 0 if the lease was no longer the caller's
 -- States   running → succeeded, scheduled, queued, dead, cancelled; of the jobs that come with it, and of
 --          those that follow (none) → queued, scheduled
-local FIELDS, KEEP_CANCELLED = 5, ARGV[2]
+local KEEP_CANCELLED, KEEP, bare_ones = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local WORDS = '^(%a+) (%d+) ([%a_]+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S*)$'
 local ENDS, now_text = { complete = 'succeeded', bury = 'dead', cancel = 'cancelled' }, text(now)
 local gone, entries, reply = {}, {}, {}
@@ -59,12 +60,18 @@ local function go_back(id, key, verb, span)
 end
 
 local released, NOTHING = {}, {}
-local i = 3
+local i = 5
 while i <= #ARGV do
-  local id, span, answer = ARGV[i], ARGV[i + 2], ARGV[i + 3]
-  local verb, outcome, jobs, starts, failures, waits, lost, fingerprint = 'complete', 'succeeded', 0, nil, nil, nil, nil, nil
-  local bare = not string.find(span, ' ', 1, true)
-  if not bare then verb, span, outcome, starts, failures, waits, lost, jobs, fingerprint = string.match(span, WORDS) end
+  local id, bare = ARGV[i], bare_ones > 0
+  local verb, outcome, span, jobs = 'complete', 'succeeded', KEEP, 0
+  local fields, starts, failures, waits, lost, fingerprint = 4, nil, nil, nil, nil, nil
+  if bare then
+    bare_ones = bare_ones - 1
+  else
+    fields = 5
+    verb, span, outcome, starts, failures, waits, lost, jobs, fingerprint = string.match(ARGV[i + 2], WORDS)
+  end
+  local answer, history = ARGV[i + fields - 2], ARGV[i + fields - 1]
   local key = record(id)
   local job, asked = redis.pcall('HMGET', key, 'token', 'v'), NOTHING
   if job[1] ~= ARGV[i + 1] then
@@ -73,7 +80,7 @@ while i <= #ARGV do
     reply[#reply + 1] = 1
     if job[2] ~= PLAIN then asked = redis.call('HMGET', key, 'cancel', 'counted', 'unique', 'flow') end
     local cancel, counted, unique, flow = asked[1], asked[2], asked[3], asked[4]
-    for j = i + FIELDS, i + FIELDS + 7 * jobs - 1, 7 do send(unpack(ARGV, j, j + 6)) end
+    for j = i + fields, i + fields + 7 * jobs - 1, 7 do send(unpack(ARGV, j, j + 6)) end
     gone[#gone + 1] = id
     if counted then released[#released + 1] = counted end
     if cancel and not ENDS[verb] then verb, span = 'cancel', KEEP_CANCELLED end
@@ -93,7 +100,7 @@ while i <= #ARGV do
     else
       -- Not started yet, it may still expire.
       if start_by and starts == '0' then enter('start-by', start_by, id) end
-      redis.call('HSET', key, 'state', state, 'token', '', field, value, 'outcome', outcome, 'history', ARGV[i + 4], 'reply', answer)
+      redis.call('HSET', key, 'state', state, 'token', '', field, value, 'outcome', outcome, 'history', history, 'reply', answer)
       if not bare then
         redis.call('HSET', key, 'starts', starts, 'failures', failures, 'waits', waits, 'lost', lost)
         no_longer_plain(key, job[2])
@@ -106,7 +113,7 @@ while i <= #ARGV do
     end
     if flow and ENDS[verb] then ended(flow, state, answer) end
   end
-  i = i + FIELDS + 7 * jobs
+  i = i + fields + 7 * jobs
 end
 
 if #gone > 0 then
