@@ -1,5 +1,5 @@
-//! The threads that guests run on. They never do anything else: no timer, no broker, no heartbeat shares a thread with a
-//! guest, so a guest can keep its own thread busy and nothing more.
+//! The threads that guests run on. They wait for nothing else: no timer, no broker, no heartbeat shares a thread with a
+//! guest, so a guest can keep its own thread busy and nothing more. What becomes of an attempt they decide themselves.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
