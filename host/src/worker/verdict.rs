@@ -31,10 +31,23 @@ pub struct Verdict {
 }
 
 /// Hands verdicts to the settler. Clones hand them to the same one.
+#[derive(Clone)]
 pub struct Verdicts {
     sender: mpsc::UnboundedSender<Verdict>,
     in_flight: Arc<InFlight>,
     gathered: Arc<Gathered>,
+    // Dropped after the sender: told of the end before it is there, the settler would look too early, and never again.
+    _end: End,
+}
+
+/// The settler ends with the last sender, so it has to look when one goes.
+#[derive(Clone)]
+struct End(Arc<Gathered>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.news.notify_one();
+    }
 }
 
 /// Takes verdicts, many at once.
@@ -57,10 +70,8 @@ impl Verdicts {
     pub fn new(in_flight: Arc<InFlight>) -> (Self, Arrivals) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let gathered = Arc::<Gathered>::default();
-        (
-            Self { sender, in_flight: in_flight.clone(), gathered: gathered.clone() },
-            Arrivals { receiver, in_flight, gathered },
-        )
+        let arrivals = Arrivals { receiver, in_flight: in_flight.clone(), gathered: gathered.clone() };
+        (Self { sender, in_flight, _end: End(gathered.clone()), gathered }, arrivals)
     }
 
     /// Decides what becomes of an attempt, and hands that on. False if nobody settles any more.
@@ -85,20 +96,6 @@ impl Verdicts {
         if self.gathered.count.load(Ordering::SeqCst) > 0 {
             self.gathered.news.notify_one();
         }
-    }
-}
-
-impl Clone for Verdicts {
-    fn clone(&self) -> Self {
-        let Self { sender, in_flight, gathered } = self;
-        Self { sender: sender.clone(), in_flight: in_flight.clone(), gathered: gathered.clone() }
-    }
-}
-
-impl Drop for Verdicts {
-    /// The settler ends with the last of them, so it has to look.
-    fn drop(&mut self) {
-        self.gathered.news.notify_one();
     }
 }
 
@@ -209,6 +206,8 @@ fn say(
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicU64;
+    use std::task::{Context, Waker};
+    use std::time::Instant;
 
     use afresh_queue::{Counters, LeaseRef, Written};
 
@@ -260,5 +259,20 @@ mod tests {
         }
         drop((verdicts, threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()));
         assert!(arrivals.next().await.is_empty(), "nobody hands on any more");
+    }
+
+    /// The settler looks as often as it can while the last of them goes.
+    #[test]
+    fn the_end_is_told_of_when_it_is_there_to_be_seen() {
+        for round in 0..20_000 {
+            let (verdicts, mut arrivals) = Verdicts::new(Arc::new(InFlight::new(1)));
+            let last = std::thread::spawn(move || drop(verdicts));
+            let (mut next, mut waker) = (std::pin::pin!(arrivals.next()), Context::from_waker(Waker::noop()));
+            let began = Instant::now();
+            while next.as_mut().poll(&mut waker).is_pending() {
+                assert!(began.elapsed() < Duration::from_secs(20), "nobody told of the end in round {round}");
+            }
+            last.join().unwrap();
+        }
     }
 }
