@@ -50,11 +50,11 @@ fn no_more_jobs_of_a_task_run_than_its_limit_and_the_others_are_held_and_say_by_
 fn a_job_that_a_newer_version_wrote_says_that_it_waits_for_a_newer_worker() {
     let cli = Cli::redis();
     cli.enqueue("t", "a");
-    cli.server().command("HSET afresh:{default}:job:a v 3");
+    cli.server().command(r#"HSET afresh:{default}:short a "4 1000000000000 t ""#);
     assert!(cli.lease_if_any().is_none());
-    assert_eq!(cli.show("a")["held_by"], "record:3");
+    assert_eq!(cli.show("a")["held_by"], "record:4");
     let page = cli.run(&["job", "show", "a"]).ok();
-    assert!(page.contains("held by     its record, of version 3: it waits for a worker of a newer Afresh"), "{page}");
+    assert!(page.contains("held by     its record, of version 4: it waits for a worker of a newer Afresh"), "{page}");
     assert!(page.contains("afresh workers "), "{page}");
     assert!(cli.run(&["queue", "ls"]).ok().contains("waits for a newer worker"));
     assert_eq!(json_of(&cli, &["queue", "show", "default"])["newer"], 1);

@@ -36,7 +36,7 @@ pub fn redis_answer(bytes: &[u8]) -> Answered {
             Err(unreadable) => answered.reasons.push(unreadable.reason),
         }
     }
-    answered.view = read::<ViewRow>(&value).and_then(|row| record::view("default", JobId::fresh(), row));
+    answered.view = read::<ViewRow>(&value).and_then(|row| record::view("default", JobId::fresh(), &row));
     answered
 }
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
+use redis::FromRedisValue;
 
 use super::keys::{self, Keys};
 use super::record::{self, VIEW_FIELDS, ViewRow, micros};
@@ -113,7 +114,7 @@ impl Inspect for RedisBroker {
             ) = self.link.pipeline(&pipeline).await?;
             let queued = in_turn + held;
             let oldest_queued_at = match first.first() {
-                Some(id) => self.queued_since(&keys.record(id)).await?,
+                Some(id) => self.queued_since(&queue, id).await?,
                 None => None,
             };
             all.push(QueueCounts {
@@ -171,18 +172,28 @@ impl RedisBroker {
 
     /// The jobs of these ids that are in this queue.
     async fn views(&self, queue: &str, ids: &[JobId]) -> Result<Vec<JobView>, BrokerError> {
-        let keys = Keys::of(queue);
         let mut views = Vec::with_capacity(ids.len());
         for id in ids {
-            let key = keys.job(id);
-            let mut pipeline = redis::pipe();
-            pipeline.cmd("HMGET").arg(&key).arg(VIEW_FIELDS.as_slice());
-            pipeline.cmd("HSTRLEN").arg(&key).arg("payload");
-            pipeline.cmd("HSTRLEN").arg(&key).arg("reply");
-            let row: ViewRow = self.link.pipeline(&pipeline).await?;
-            views.extend(record::view(queue, id.clone(), row));
+            let row: Option<ViewRow> = self.see(queue, &VIEW_FIELDS, [id.as_str()], 0).await?.pop();
+            views.extend(row.and_then(|row| record::view(queue, id.clone(), &row)));
         }
         Ok(views)
+    }
+
+    /// Values of the records with these ids, which may well be so many bytes.
+    async fn see<T: FromRedisValue>(
+        &self,
+        queue: &str,
+        fields: &[&str],
+        ids: impl IntoIterator<Item = &str> + Send,
+        bytes: usize,
+    ) -> Result<Vec<T>, BrokerError> {
+        let mut call = self.call(&scripts::SEE, queue);
+        call.arg(fields.len()).arg(fields).answers(bytes);
+        for id in ids {
+            call.arg(id);
+        }
+        self.link.invoke(&call).await
     }
 
     /// A field of the job with this id, where it has one and is in a state that will do.
@@ -193,10 +204,9 @@ impl RedisBroker {
         will_do: impl Fn(State) -> bool + Send,
     ) -> Result<Option<Vec<u8>>, BrokerError> {
         for queue in self.queue_names().await? {
-            let mut command = redis::cmd("HMGET");
-            command.arg(Keys::of(&queue).job(id)).arg("state").arg(name);
-            let (state, value): (Option<String>, Option<Vec<u8>>) = self.link.fetch(&command, BATCH_BYTES).await?;
-            if let Some(state) = state {
+            type Row = (Option<String>, Option<Vec<u8>>);
+            let row = self.see::<Row>(&queue, &["state", name], [id.as_str()], BATCH_BYTES).await?.pop();
+            if let Some((Some(state), value)) = row {
                 let fits = state.parse().is_ok_and(&will_do);
                 return Ok(value.filter(|_| fits));
             }
@@ -227,7 +237,6 @@ impl RedisBroker {
         filter: &JobFilter,
         show: &mut (impl FnMut(&str, Seen) + Send),
     ) -> Result<(), BrokerError> {
-        let keys = Keys::of(queue);
         for start in (0..).step_by(PAGE) {
             let mut command = redis::cmd("ZRANGE");
             command.arg(index).arg(start).arg(start + PAGE - 1);
@@ -235,11 +244,7 @@ impl RedisBroker {
             if ids.is_empty() {
                 break;
             }
-            let mut pipeline = redis::pipe();
-            for id in &ids {
-                pipeline.cmd("HMGET").arg(keys.record(id)).arg(SEEN_FIELDS.as_slice());
-            }
-            let rows: Vec<SeenRow> = self.link.pipeline(&pipeline).await?;
+            let rows: Vec<SeenRow> = self.see(queue, &SEEN_FIELDS, ids.iter().map(String::as_str), 0).await?;
             // An id that is none was not put there by us, and cannot be asked for.
             let seen = ids.iter().zip(rows).filter_map(|(id, row)| Some(Seen::new(id.parse().ok()?, row)));
             seen.filter(|seen| seen.fits(filter)).for_each(|seen| show(queue, seen));
@@ -247,11 +252,11 @@ impl RedisBroker {
         Ok(())
     }
 
-    /// Since when the job with this record waits in the queue.
-    async fn queued_since(&self, key: &str) -> Result<Option<Timestamp>, BrokerError> {
-        let (at, run_at): (Option<i64>, Option<i64>) =
-            self.link.query(redis::cmd("HMGET").arg(key).arg(&["at", "run_at"])).await?;
-        Ok(run_at.or(at).map(Timestamp))
+    /// Since when the job with this id waits in the queue.
+    async fn queued_since(&self, queue: &str, id: &str) -> Result<Option<Timestamp>, BrokerError> {
+        type Row = (Option<i64>, Option<i64>);
+        let row = self.see::<Row>(queue, &["at", "run_at"], [id], 0).await?.pop();
+        Ok(row.and_then(|(at, run_at)| run_at.or(at)).map(Timestamp))
     }
 
     /// As [`RedisBroker::by_hand`], for a script that answers 1 for what it has done.

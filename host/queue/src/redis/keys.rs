@@ -86,12 +86,7 @@ impl Keys {
         self.key("batches")
     }
 
-    /// The hash that is a job's record.
-    pub(super) fn job(&self, id: &JobId) -> String {
-        self.record(id.as_str())
-    }
-
-    /// The same for an id as it stands in an index.
+    /// The hash that is a job's record, unless that is a short one.
     pub(super) fn record(&self, id: &str) -> String {
         format!("{}:{id}", self.key("job"))
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use redis::{FromRedisValue, ParsingError, Value, from_redis_value};
+use rmp::Marker;
 
 use super::record::{decode_options, micros};
 use crate::clock::Timestamp;
@@ -19,7 +20,7 @@ pub(super) struct Leased {
     pub(super) rows: Vec<Row>,
 }
 
-/// One lease as a script answers it.
+/// One lease as a script answers it: a short record, or what other records say.
 pub(super) struct Row {
     id: Vec<u8>,
     starts: u32,
@@ -72,16 +73,21 @@ impl FromRedisValue for Leased {
 
 impl Row {
     /// The values that a script answers for each.
-    const FIELDS: usize = 6;
+    const FIELDS: usize = 2;
 
     /// What a script repeats of a record may be anything: one job that cannot be read is no reason to lose the leases of the
     /// others.
     fn read(fields: &mut Packed<'_>) -> Result<Self, ParsingError> {
         let id = fields.text()?;
-        let starts = small("starts", fields.text()?);
-        let [task, payload, at] = [fields.text()?, fields.text()?, fields.text()?];
-        let rest = fields.texts()?;
-        let job = read_job(id, &starts, [task, payload, at], &rest);
+        if !fields.is_array() {
+            return Ok(Self { id: id.to_vec(), starts: 1, job: read_short(id, fields.text()?), previous_worker: None });
+        }
+        let values = fields.texts()?;
+        let [starts, task, payload, at, rest @ ..] = values.as_slice() else {
+            return Err(ParsingError::from("a lease is cut off"));
+        };
+        let starts = small("starts", starts);
+        let job = read_job(id, task, payload, at).and_then(|job| with_rest(job, starts.clone()?, rest));
         let previous_worker = rest.get(7).map(|worker| Vanished {
             worker: String::from_utf8_lossy(worker).into_owned(),
             begun: Begun::of_number(rest.get(8).map_or(0, |begun| begun_of(begun))),
@@ -104,6 +110,12 @@ impl<'a> Packed<'a> {
     fn array(&mut self) -> Result<usize, ParsingError> {
         let length = rmp::decode::read_array_len(&mut self.0).map_err(|e| ParsingError::from(e.to_string()))?;
         Ok(length as usize)
+    }
+
+    /// Whether an array comes next.
+    fn is_array(&self) -> bool {
+        let mut ahead = self.0;
+        matches!(rmp::decode::read_marker(&mut ahead), Ok(Marker::FixArray(_) | Marker::Array16 | Marker::Array32))
     }
 
     fn text(&mut self) -> Result<&'a [u8], ParsingError> {
@@ -131,20 +143,24 @@ fn small(name: &str, text: &[u8]) -> Result<u32, String> {
     u32::try_from(number(name, text)?).map_err(|_| format!("its `{name}` is out of range"))
 }
 
-/// The job in a row; there is a rest where it is not a plain one. The queue is filled in with the lease.
-fn read_job(
-    id: &[u8],
-    starts: &Result<u32, String>,
-    [task, payload, at]: [&[u8]; 3],
-    rest: &[&[u8]],
-) -> Result<Job, String> {
+/// The job of a short record: its version, when it was accepted, its task and its payload, with a space between them.
+fn read_short(id: &[u8], record: &[u8]) -> Result<Job, String> {
+    let mut parts = record.splitn(4, |byte| *byte == b' ').skip(1);
+    let [Some(at), Some(task), Some(payload)] = [(); 3].map(|()| parts.next()) else {
+        return Err("its short record is cut off".to_owned());
+    };
+    read_job(id, task, payload, at)
+}
+
+/// A job of which nothing else is known, at its first start. The queue is filled in with the lease.
+fn read_job(id: &[u8], task: &[u8], payload: &[u8], at: &[u8]) -> Result<Job, String> {
     let id = std::str::from_utf8(id).map_err(|_| "its id is not UTF-8")?.parse()?;
     let task = std::str::from_utf8(task).map_err(|_| "its task's name is not UTF-8")?;
     if task.is_empty() {
         return Err("it names no task".to_owned());
     }
     let enqueued_at = Timestamp(number("at", at)?);
-    let job = Job {
+    Ok(Job {
         id,
         queue: String::new(),
         task: task.to_owned(),
@@ -152,19 +168,25 @@ fn read_job(
         enqueued_at,
         run_at: enqueued_at,
         options: JobOptions::default(),
-        counters: Counters { starts: starts.clone()?, ..Counters::default() },
+        counters: Counters { starts: 1, ..Counters::default() },
         history: History::default(),
+    })
+}
+
+/// The same with what a hash says of it besides.
+fn with_rest(job: Job, starts: u32, rest: &[&[u8]]) -> Result<Job, String> {
+    let &[options, run_at, priority, failures, waits, lost, history, ..] = rest else {
+        return Err("its record is cut off".to_owned());
     };
-    let &[options, run_at, priority, failures, waits, lost, history, ..] = rest else { return Ok(job) };
     let priority = i32::try_from(number("priority", priority)?).map_err(|_| "its `priority` is out of range")?;
     Ok(Job {
         run_at: Timestamp(number("run_at", run_at)?),
         options: decode_options(options, priority)?,
         counters: Counters {
+            starts,
             failures: small("failures", failures)?,
             waits: small("waits", waits)?,
             lost: small("lost", lost)?,
-            ..job.counters
         },
         history: History::decode(history),
         ..job

@@ -141,7 +141,9 @@ pub(super) fn add_settlements(call: &mut Call, settles: &[&Settle]) -> Vec<usize
     call.arg(micros(keep.unwrap_or_default())).arg(brief.len());
     for settle in brief.iter().map(|&place| settles[place]) {
         let reply = just_succeeded(settle).map_or(&[][..], |(reply, _)| reply);
-        call.arg(settle.lease.id.as_str()).arg(settle.lease.token).arg(reply).arg(settle.history.bytes.as_slice());
+        let history = settle.history.bytes.as_slice();
+        let end = [history.len().to_string().as_bytes(), b" ", history, reply].concat();
+        call.arg(settle.lease.id.as_str()).arg(settle.lease.token).arg(end);
     }
     others.iter().for_each(|&place| add_settlement(call, settles[place]));
     [brief, others].concat()
@@ -263,17 +265,17 @@ impl FromRedisValue for Promoted {
     }
 }
 
-/// The fields of a record that a view is made of.
-pub(super) const VIEW_FIELDS: [&str; 16] = [
+/// What a view is made of, as the script `see` is asked for it.
+pub(super) const VIEW_FIELDS: [&str; 18] = [
     "state", "task", "at", "run_at", "finished", "priority", "options", "starts", "history", "key", "unique",
-    "start_by", "held", "cancel", "progress", "flow",
+    "start_by", "held", "cancel", "progress", "flow", "#payload", "#reply",
 ];
 
-/// Values of [`VIEW_FIELDS`], then the lengths of payload and reply.
-pub(super) type ViewRow = (Vec<Option<Vec<u8>>>, u64, u64);
+/// Values of [`VIEW_FIELDS`].
+pub(super) type ViewRow = Vec<Option<Vec<u8>>>;
 
 /// The job as people see it; `None` if there is no such record.
-pub(super) fn view(queue: &str, id: JobId, (fields, payload_bytes, reply_bytes): ViewRow) -> Option<JobView> {
+pub(super) fn view(queue: &str, id: JobId, fields: &ViewRow) -> Option<JobView> {
     let field = |name: &str| {
         let place = VIEW_FIELDS.iter().position(|field| *field == name)?;
         fields.get(place)?.as_deref()
@@ -281,6 +283,7 @@ pub(super) fn view(queue: &str, id: JobId, (fields, payload_bytes, reply_bytes):
     let text = |name: &str| field(name).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     // People shall see a job whose numbers or options cannot be read, too.
     let number = |name: &str| text(name).and_then(|digits| digits.parse::<i64>().ok());
+    let bytes = |name: &str| number(name).and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
     let state: State = text("state")?.parse().ok()?;
     let enqueued_at = Timestamp(number("at").unwrap_or_default());
     let priority = number("priority").and_then(|n| i32::try_from(n).ok()).unwrap_or_default();
@@ -296,7 +299,7 @@ pub(super) fn view(queue: &str, id: JobId, (fields, payload_bytes, reply_bytes):
         enqueued_at,
         run_at: number("run_at").map_or(enqueued_at, Timestamp),
         finished_at: number("finished").map(Timestamp),
-        payload_bytes,
+        payload_bytes: bytes("#payload"),
         max_attempts: options.max_attempts,
         attempts_started: number("starts").and_then(|n| u32::try_from(n).ok()).unwrap_or_default(),
         key: text("key"),
@@ -306,7 +309,7 @@ pub(super) fn view(queue: &str, id: JobId, (fields, payload_bytes, reply_bytes):
         progress: text("progress").and_then(|text| text.parse().ok()),
         cancelling: state == State::Running && field("cancel").is_some(),
         attempts: History::decode(field("history").unwrap_or_default()).into_attempts(),
-        result_bytes: (state == State::Succeeded).then_some(reply_bytes),
+        result_bytes: (state == State::Succeeded).then(|| bytes("#reply")),
         batch: batch.parse().ok(),
         then: chain::decode(then),
     })

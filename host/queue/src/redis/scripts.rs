@@ -97,7 +97,7 @@ impl Call {
 /// The same script where records are of a version that this one does not know.
 #[cfg(feature = "steps")]
 fn next_version(source: &str) -> Option<String> {
-    let (this, next) = ("\nlocal VERSION = 2\n", "\nlocal VERSION = 3\n");
+    let (this, next) = ("\nlocal VERSION = 3\n", "\nlocal VERSION = 4\n");
     source.contains(this).then(|| source.replace(this, next))
 }
 
@@ -127,6 +127,7 @@ scripts! {
     PURGE: "#!lua flags=allow-oom" "accept.lua" "flow.lua" "purge.lua",
     BATCH: "#!lua" "accept.lua" "flow.lua" "batch.lua",
     CANCEL_BATCH: "#!lua flags=allow-oom" "accept.lua" "flow.lua" "cancel-batch.lua",
+    SEE: "#!lua flags=no-writes,allow-oom" "see.lua",
     SENT: "#!lua flags=allow-oom" "sent.lua",
     CRON: "#!lua" "cron.lua",
     FIRE: "#!lua flags=allow-oom" "accept.lua" "fire.lua",

@@ -49,9 +49,19 @@ impl Redis {
     /// A job's record is as the model has it, and has the token of its newest lease.
     pub(crate) fn compare(&self, id: &JobId, record: &Record, token: Option<u64>) -> Result<(), Divergence> {
         let fields = ["failures", "waits", "lost", "token", "begun", "worker"];
-        let key = format!("afresh:{{default}}:job:{id}");
         let mut connection = self.connection.borrow_mut();
-        let seen: Vec<Option<String>> = cmd("HMGET").arg(key).arg(&fields).query(&mut *connection).expect(SERVES);
+        let mut ask = |command: &str, key: &str, names: &[&str]| -> Vec<Option<String>> {
+            let key = format!("afresh:{{default}}:{key}");
+            cmd(command).arg(key).arg(names).query(&mut *connection).expect(SERVES)
+        };
+        let mut seen = ask("HMGET", &format!("job:{id}"), &fields);
+        // A short record's lease: token, begun, place, worker.
+        if let Some(Some(lease)) = ask("HMGET", "leased", &[id.as_str()]).pop() {
+            let words: Vec<_> = lease.splitn(4, ' ').map(str::to_owned).collect();
+            for (field, word) in [(3, 0), (4, 1), (5, 3)] {
+                seen[field] = words.get(word).cloned();
+            }
+        }
         let seen: Vec<String> = seen.into_iter().map(Option::unwrap_or_default).collect();
         let counted = [record.counters.failures, record.counters.waits, record.counters.lost];
         let number = |text: &String| text.parse().unwrap_or(0);

@@ -167,7 +167,7 @@ async fn while_a_slot_moves_nothing_is_done_in_it_and_then_it_goes_on_where_it_i
 
     let keys = tell(&mut cluster, from, format!("CLUSTER GETKEYSINSLOT {slot} 1000"));
     let keys: Vec<_> = keys.lines().filter(|line| line.starts_with("afresh:")).map(str::to_owned).collect();
-    assert!(keys.len() > 5, "{keys:?}");
+    assert!(keys.len() > 2, "{keys:?}");
     let moved =
         tell(&mut cluster, from, format!("MIGRATE 127.0.0.1 {} \"\" 0 5000 KEYS {}", to.port(), keys.join(" ")));
     assert!(moved.starts_with("+OK"), "{moved}");

@@ -9,6 +9,7 @@ mod producers;
 mod refusals;
 mod rights;
 mod sentinel;
+mod short;
 mod slow;
 mod tls;
 mod versions;
@@ -36,6 +37,15 @@ fn request(queue: &str, max: usize) -> LeaseRequest {
         worker: "w1".to_owned(),
         duration: LEASE,
     }
+}
+
+/// The keys in which records are.
+fn records(server: &RedisServer) -> Vec<String> {
+    let is_one = |key: &&str| [":job:", ":short", ":leased", ":ended"].iter().any(|part| key.contains(part));
+    let keys = server.command("KEYS afresh:*");
+    let mut keys: Vec<_> = keys.lines().filter(is_one).map(str::to_owned).collect();
+    keys.sort();
+    keys
 }
 
 fn settle(lease: &Lease, settlement: Settlement) -> Settle {

@@ -10,7 +10,7 @@ use afresh_harness::RedisServer;
 use afresh_queue::{Broker, Inspect, JobFilter, JobOptions, Link, State, Timestamp};
 use serde_json::{Value, json};
 
-use crate::{broker, request};
+use crate::{broker, complete, request};
 
 const PACKAGE: &str = "redis==8.1.0";
 
@@ -89,6 +89,34 @@ async fn what_python_enqueues_a_worker_gets_byte_for_byte() {
     let scheduled = broker.jobs(&JobFilter { state: Some(State::Scheduled), limit: 9, ..JobFilter::default() }).await;
     assert_eq!(scheduled.unwrap()[0].run_at, later);
     assert_eq!(broker.queues().await.unwrap()[0].queue, "post");
+}
+
+/// What `see.py` says of these jobs.
+fn see(server: &RedisServer, queue: &str, ids: &[&str]) -> Value {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut watcher = Command::new(python());
+    watcher.arg(here.join("tests/producers/see.py")).arg(server.url()).arg(here.join("src/redis/scripts"));
+    let output = watcher.arg(queue).args(ids).output().expect("Python runs");
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn what_became_of_a_job_python_sees_however_its_record_is_kept() {
+    let server = RedisServer::start();
+    let broker = broker(&server);
+    let with_a_key = json!({ "key": "customer:42" });
+    let jobs = json!([{ "id": "short", "task": "t" }, { "id": "hash", "task": "t", "options": with_a_key }]);
+    produce(&server, "post", &jobs);
+    let ids = ["short", "hash", "gone"];
+    let seen = |state: &str, reply: Option<&str>| json!({ "state": state, "reply": reply });
+    let gone = json!({ "state": null, "reply": null });
+    assert_eq!(see(&server, "post", &ids), json!([seen("queued", None), seen("queued", None), gone]));
+    let leases = broker.lease(&request("post", 9)).await.unwrap();
+    assert_eq!(see(&server, "post", &ids), json!([seen("running", None), seen("running", None), gone]));
+    broker.settle(&leases.iter().map(complete).collect::<Vec<_>>()).await.unwrap();
+    let reply = Some("ZG9uZQ==");
+    assert_eq!(see(&server, "post", &ids), json!([seen("succeeded", reply), seen("succeeded", reply), gone]));
 }
 
 #[tokio::test]

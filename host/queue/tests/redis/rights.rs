@@ -38,8 +38,10 @@ async fn produce(broker: &RedisBroker) -> Result<(), BrokerError> {
         let unique = job().unique(Unique { key: "picture".into(), scope: UniqueScope::Unfinished });
         broker.enqueue(vec![job(), job().run_at(later), job().expires_at(later), unique]).await?;
     }
-    let id = broker.enqueue(vec![NewJob::new("t", "")]).await?.remove(0).id;
-    broker.result(&id).await?;
+    // One with a short record, and one with a hash.
+    for job in broker.enqueue(vec![NewJob::new("t", ""), NewJob::new("t", "").key("ann")]).await? {
+        broker.result(&job.id).await?;
+    }
     Ok(())
 }
 

@@ -66,7 +66,7 @@ async fn a_newer_record_waits_for_a_newer_worker_and_keeps_its_place() {
     let leases = lease(this, 9).await;
     assert_eq!(names(&leases), ["b"]);
     let job = this.job(&id("a")).await.unwrap().unwrap();
-    assert_eq!((job.state, job.held_by.as_deref(), job.attempts_started), (State::Queued, Some("record:3"), 0));
+    assert_eq!((job.state, job.held_by.as_deref(), job.attempts_started), (State::Queued, Some("record:4"), 0));
     let counts = this.queues().await.unwrap().remove(0);
     assert_eq!((counts.queued, counts.held, this.rules().await.unwrap()[0].newer), (2, 2, 2));
     settle(this, &leases).await;

@@ -166,17 +166,28 @@ end
 
 local queued, scheduled, start_by = {}, {}, {}
 local at = text(now)
+-- How a short record of now begins.
+local SHORT_BEGINS = text(VERSION) .. ' ' .. at .. ' '
 
 -- Accepts a job that was read: 1, or 0 if a job with its id was there already, or the id of the job that has its unique
 -- key. Those accepted are put into their indexes by `put_accepted`.
 local function accept(job)
-  local key, others = record(job.id), job.others
-  if redis.call('EXISTS', key) == 1 then return 0 end
+  local id, others = job.id, job.others
+  if redis.call('EXISTS', RECORD .. id) == 1 then return 0 end
+  local later = job.run_at and job.run_at > now
+  local plain = job.kept == '' and job.links == '' and not job.batch and next(others) == nil
+  if plain and not later and job.priority == 0 and #job.payload <= SHORT then
+    if redis.call('HSETNX', K.short, id, SHORT_BEGINS .. job.task .. ' ' .. job.payload) == 0 then return 0 end
+    queued[#queued + 1] = place(0, nil)
+    queued[#queued + 1] = id
+    return 1
+  end
+  if redis.call('HEXISTS', K.short, id) == 1 then return 0 end
   local other = others.unique_key and holder(others.unique_key)
   if other then return other end
-  local later = job.run_at and job.run_at > now
   local fields, count = {
-    key, 'v', PLAIN, 'state', later and 'scheduled' or 'queued', 'at', at, 'task', job.task, 'payload', job.payload,
+    RECORD .. id, 'v', text(VERSION), 'state', later and 'scheduled' or 'queued', 'at', at, 'task', job.task, 'payload',
+    job.payload,
   }, 11
   local function set(field, value)
     fields[count + 1], fields[count + 2] = field, value
@@ -191,18 +202,17 @@ local function accept(job)
   if others.unique_key then
     set('unique', others.unique_key)
     set('scope', others.unique or 'time')
-    hold_unique(job.id, others.unique_key, others.unique_for_ms)
+    hold_unique(id, others.unique_key, others.unique_for_ms)
   end
   if others.expires_at then
     set('start_by', text(others.expires_at))
     start_by[#start_by + 1] = text(others.expires_at)
-    start_by[#start_by + 1] = job.id
+    start_by[#start_by + 1] = id
   end
-  if count > 11 then fields[3] = PLAIN .. '+' end
   redis.call('HSET', unpack(fields))
   local list = later and scheduled or queued
   list[#list + 1] = later and text(job.run_at) or place(job.priority, others.key)
-  list[#list + 1] = job.id
+  list[#list + 1] = id
   return 1
 end
 

@@ -19,32 +19,75 @@ local function number(field) return field and string.find(field, '^%-?%d+$') and
 
 -- The version of the records that this program writes. One of a newer version waits for a worker that knows it: no other
 -- leases it or takes it over. All else that scripts read of a record means the same in every version.
-local VERSION = 2
+local VERSION = 3
 
--- What a record says of its version, with a `+` behind it unless its job is plain, which most are until they end. A plain
--- job asks for nothing, is under no limit, was not asked to end and runs for the first time at most, so that lease and
--- settle need not look for any of that. Whoever makes a job another one says so.
-local PLAIN = text(VERSION)
-
--- The job of this key, whose record says this of its version, is plain no more. The version stays: it may be another's.
-local function no_longer_plain(key, v)
-  if v and string.find(v, '^%d+$') then redis.call('HSET', key, 'v', v .. '+') end
-end
-
--- The name under which a record of this version is held; nil for one that this program knows.
+-- The name under which a record of this version is held; nil for one that this program knows. What it was called in
+-- version 2 may end with a `+`.
 local function newer(v)
   v = tonumber(v and string.match(v, '^(%d+)%+?$'))
   return v and v > VERSION and 'record:' .. text(v) or nil
 end
-
-local RECORD = KEYS[1] .. ':job:'
-local function record(id) return RECORD .. id end
 
 -- Lua hands at most about 8,000 values to one call.
 local function in_parts(command, key, values)
   for i = 1, #values, 4000 do
     redis.call(command, key, unpack(values, i, math.min(i + 3999, #values)))
   end
+end
+
+-- Records -------------------------------------------------------------------------------------------------------------
+-- A job's record is a hash of its own. Most jobs can do without: one that asks for nothing, is under no limit, is small
+-- and succeeds at its first start has a *short* record, a text in each of up to three hashes of its queue:
+--   short    VERSION AT TASK PAYLOAD
+--   leased   TOKEN BEGUN SCORE WORKER, while it runs
+--   ended    FINISHED LENGTH HISTORY REPLY, once it has succeeded; the length is the history's, and nothing is between the two
+-- So accept, lease, extend, settle and promote read and write the records of a whole batch by one call, instead of one or
+-- two for each job, which cost Redis more than all else. For whatever else is to be done with a job, `record` first makes its
+-- record a hash.
+
+-- The most bytes of a payload, and of history and reply together: a batch is read before it is known what fits.
+local SHORT = 2048
+
+local RECORD = KEYS[1] .. ':job:'
+
+-- What a short record says, by the names of a record's fields; nil if the job has none. Whatever another program has put
+-- there, it is a queued job's at least, so that a worker takes it and buries it.
+local function short_record(id)
+  local short = redis.call('HGET', K.short, id)
+  if not short then return nil end
+  local v, at, task, payload = string.match(short, '^(%d+) (%d+) (%S+) (.*)$')
+  local job = { v = v or text(VERSION), state = 'queued', at = at, task = task, payload = payload or short }
+  local lease, over = redis.call('HGET', K.leased, id), redis.call('HGET', K.ended, id)
+  if lease then
+    job.state, job.starts = 'running', '1'
+    job.token, job.begun, job.score, job.worker = string.match(lease, '^(%d+) (%d) (%S+) (.*)$')
+  elseif over then
+    local finished, length, rest = string.match(over, '^(%d+) (%d+) (.*)$')
+    length = tonumber(length or 0)
+    job.state, job.starts, job.outcome, job.finished = 'succeeded', '1', 'succeeded', finished
+    job.history, job.reply = string.sub(rest or '', 1, length), string.sub(rest or '', length + 1)
+  end
+  return job
+end
+
+-- Makes a job's record a hash, if it is a short one.
+local function write_out(id)
+  local job, fields = short_record(id), {}
+  if not job then return end
+  for name, value in pairs(job) do
+    fields[#fields + 1] = name
+    fields[#fields + 1] = value
+  end
+  redis.call('HSET', RECORD .. id, unpack(fields))
+  redis.call('HDEL', K.short, id)
+  redis.call('HDEL', K.leased, id)
+  redis.call('HDEL', K.ended, id)
+end
+
+-- The key of a job's record, which is a hash from now on.
+local function record(id)
+  write_out(id)
+  return RECORD .. id
 end
 
 -- Whether to send a message at the end. A worker waits only after a lease that came back short, and until the time that
@@ -330,10 +373,9 @@ end
 
 -- Tells the worker of a running job to end it.
 local function ask_to_end(id)
-  local job = redis.call('HMGET', record(id), 'token', 'v')
-  redis.call('HSET', record(id), 'cancel', '1')
-  no_longer_plain(record(id), job[2])
-  redis.call('PUBLISH', K.cancel, id .. ' ' .. job[1])
+  local key = record(id)
+  redis.call('HSET', key, 'cancel', '1')
+  redis.call('PUBLISH', K.cancel, id .. ' ' .. redis.call('HGET', key, 'token'))
 end
 
 -- Counts the bytes of a dead job, and notes them there: one that died before they were counted has none to take off.

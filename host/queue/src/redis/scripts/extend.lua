@@ -6,15 +6,23 @@
 -- Returns  for each lease 1 if it was extended, 2 if it was and somebody asked to cancel its job, 0 if it is no longer the
 --          caller's
 -- States   running → running
-local ends, reply = text(now + tonumber(ARGV[2])), {}
-for i = 3, #ARGV, 3 do
-  local id, begun, answer = ARGV[i], ARGV[i + 2], 0
-  local job = redis.pcall('HMGET', record(id), 'token', 'cancel', 'begun')
-  if job[1] == ARGV[i + 1] then
-    redis.call('ZADD', K.running, ends, id)
-    if begun == '1' and job[3] ~= '2' then redis.call('HSET', record(id), 'begun', '2') end
-    answer = job[2] and 2 or 1
+local ends, reply, ids = text(now + tonumber(ARGV[2])), {}, {}
+for i = 3, #ARGV, 3 do ids[#ids + 1] = ARGV[i] end
+local leased = redis.call('HMGET', K.leased, unpack(ids))
+for n, id in ipairs(ids) do
+  local token, begins, answer = ARGV[3 * n + 1], ARGV[3 * n + 2] == '1', 0
+  local holder, begun, rest = string.match(leased[n] or '', '^(%d+) (%d)(.*)$')
+  if holder == token then
+    if begins and begun ~= '2' then redis.call('HSET', K.leased, id, token .. ' 2' .. rest) end
+    answer = 1
+  elseif not holder then
+    local job = redis.pcall('HMGET', RECORD .. id, 'token', 'cancel', 'begun')
+    if job[1] == token then
+      if begins and job[3] ~= '2' then redis.call('HSET', RECORD .. id, 'begun', '2') end
+      answer = job[2] and 2 or 1
+    end
   end
-  reply[#reply + 1] = answer
+  if answer > 0 then redis.call('ZADD', K.running, ends, id) end
+  reply[n] = answer
 end
 return done(reply)

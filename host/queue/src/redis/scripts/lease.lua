@@ -9,9 +9,8 @@
 --          given whatever its size) · 7 the first of so many tokens as 2 says, which no other lease of these jobs ever had
 --          8 how many begin at once, counted with those of 6 · 9 how long to keep what expires, in µs
 -- Returns  now · 1 if there may be more · bytes of payloads and histories handed out · an array, packed as MessagePack,
---          with six for each lease, of which the first has the first token, and so on:
---          id · starts · task · payload · at · an array of the rest, empty for a plain job (common.lua):
---          options · run_at · priority · failures · waits · lost · history
+--          with two for each lease, of which the first has the first token, and so on: id · its short record (common.lua), or
+--          an array: starts · task · payload · at · options · run_at · priority · failures · waits · lost · history
 -- States   queued → running, expired
 local max, max_bytes, has, begin = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[6]), tonumber(ARGV[8])
 -- The most jobs that are looked at, so that a queue of held jobs keeps nobody waiting.
@@ -21,7 +20,7 @@ local limited = redis.call('EXISTS', K.limits) == 1
 if limited then max = math.min(max, (room('queue'))) end
 
 local ends, worker = text(now + tonumber(ARGV[4])), ARGV[5]
-local leases, running, bytes, looked_at, more = {}, {}, 0, 0, false
+local leases, running, leased, count, bytes, looked_at, more = {}, {}, {}, 0, 0, 0, false
 local token, turns = tonumber(ARGV[7]), {}
 
 -- The limit that keeps a job from starting, and until when; or nil.
@@ -30,13 +29,6 @@ local function held_by(names)
     local free, at = room(name)
     if free < 1 then return name, at end
   end
-end
-
--- What a record says that a plain job's does not.
-local NOTHING = {}
-local function rest_of(key)
-  return redis.call('HMGET', key, 'options', 'run_at', 'priority', 'failures', 'waits', 'lost', 'history', 'key', 'start_by',
-    'unique', 'scope', 'progress', 'starts')
 end
 
 -- A job of this place leaves the queue: its turn, and all before it, are over.
@@ -49,63 +41,96 @@ local function note_turn(score, priority)
   end
 end
 
-local count, filled = 0, 0
+-- Whether no more of so many bytes can be handed out.
+local function too_large(size) return size > math.max(max_bytes - bytes, 0) and count + has > 0 end
+
+-- The job has a lease, of the next token; answers whether it begins at once.
+local function hand_out(id, size, what)
+  bytes = bytes + size
+  running[2 * count + 1], running[2 * count + 2] = ends, id
+  leases[2 * count + 1], leases[2 * count + 2] = id, what
+  count = count + 1
+  token = token + 1
+  return count + has <= begin
+end
+
+-- Leases a job of this record's key, or does else with it what is due; false if there is no room for its bytes.
+local function lease_of_record(id, key, score)
+  local job = redis.pcall('HMGET', key, 'state', 'task', 'payload', 'at', 'v', 'options', 'run_at', 'priority', 'failures',
+    'waits', 'lost', 'history', 'key', 'start_by', 'unique', 'scope', 'progress', 'starts')
+  -- An id whose record has gone, or is not a queued job's, is only cleaned away.
+  if job[1] ~= 'queued' then return true end
+  local task, payload, at, history, start_by = job[2] or '', job[3] or '', job[4] or '', job[12] or '', job[14]
+  local starts, size = number(job[18] or '0'), #payload + #history
+  local names = limited and limits_of(task, job[13]) or {}
+  local limit, until_when = newer(job[5]), math.huge
+  if not limit then limit, until_when = held_by(names) end
+  if starts == 0 and start_by and (number(start_by) or math.huge) <= now then
+    end_unrun(id, leaving(id), 'expired', tonumber(ARGV[9]))
+  elseif limit then
+    hold(id, score, limit, until_when, names)
+  elseif too_large(size) then
+    return false
+  else
+    -- One that cannot be read is not counted on from 0: the caller buries the job.
+    starts = starts and text(starts + 1) or job[18]
+    local token_text = text(token)
+    local begins = hand_out(id, size, {
+      starts, task, payload, at, job[6] or '', job[7] or at, job[8] or '0', job[9] or '0', job[10] or '0', job[11] or '0',
+      history,
+    })
+    redis.call('HSET', key, 'state', 'running', 'token', token_text, 'worker', worker, 'starts', starts, 'score', score,
+      'begun', begins and '1' or '0')
+    if names[1] then
+      for _, name in ipairs(names) do start_under(name, 1) end
+      redis.call('HSET', key, 'counted', table.concat(names, '\n'))
+    end
+    if start_by then redis.call('ZREM', K['start-by'], id) end
+    if job[17] then redis.call('HDEL', key, 'progress') end
+    if job[16] == 'queued' then let_go(id, job[15]) end
+    if is_fair() then note_turn(score, number(job[8]) or 0) end
+  end
+  return true
+end
+
+-- The same of a short record. There is nothing to look at in it, unless it is of another version or under a limit.
+local KNOWN = text(VERSION) .. ' '
+local function lease_of_short(id, short, score)
+  if string.sub(short, 1, #KNOWN) ~= KNOWN then return lease_of_record(id, record(id), score) end
+  if limited and limits_of(string.match(short, '^%d+ %d+ (%S+)') or '')[1] then
+    return lease_of_record(id, record(id), score)
+  end
+  if too_large(#short) then return false end
+  local lease = text(token)
+  lease = lease .. (hand_out(id, #short, short) and ' 1 ' or ' 0 ') .. score .. ' ' .. worker
+  leased[#leased + 1] = id
+  leased[#leased + 1] = lease
+  if is_fair() then note_turn(score, 0) end
+  return true
+end
+
 while count < max and looked_at < LOOKED_AT and not more do
-  local popped = redis.call('ZPOPMIN', K.queued, math.min(max - count, LOOKED_AT - looked_at))
+  local popped, ids = redis.call('ZPOPMIN', K.queued, math.min(max - count, LOOKED_AT - looked_at)), {}
   if #popped == 0 then break end
-  for i = 1, #popped, 2 do
-    local id, score = popped[i], popped[i + 1]
-    local key = record(id)
-    local job = redis.pcall('HMGET', key, 'state', 'task', 'payload', 'at', 'v')
+  for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
+  local shorts = redis.call('HMGET', K.short, unpack(ids))
+  for i, id in ipairs(ids) do
+    local short, score, fits = shorts[i], popped[2 * i]
     looked_at = looked_at + 1
-    -- An id whose record has gone, or is not a queued job's, is only cleaned away.
-    if job[1] == 'queued' then
-      local plain = job[5] == PLAIN
-      local rest = plain and NOTHING or rest_of(key)
-      local starts, payload, history = plain and 0 or number(rest[13] or '0'), job[3] or '', rest[7] or ''
-      local names = limited and limits_of(job[2] or '', rest[8]) or NOTHING
-      local limit, at = not plain and newer(job[5]), math.huge
-      if not limit then limit, at = held_by(names) end
-      local size = #payload + #history
-      if starts == 0 and rest[9] and (number(rest[9]) or math.huge) <= now then
-        end_unrun(id, leaving(id), 'expired', tonumber(ARGV[9]))
-      elseif limit then
-        hold(id, score, limit, at, names)
-      elseif size > math.max(max_bytes - bytes, 0) and count + has > 0 then
-        for j = i, #popped, 2 do redis.call('ZADD', K.queued, popped[j + 1], popped[j]) end
-        more = true
-        break
-      else
-        bytes = bytes + size
-        count = count + 1
-        -- One that cannot be read is not counted on from 0: the caller buries the job.
-        starts = plain and '1' or starts and text(starts + 1) or rest[13]
-        running[2 * count - 1], running[2 * count] = ends, id
-        redis.call('HSET', key, 'state', 'running', 'token', text(token), 'worker', worker, 'starts', starts, 'score', score)
-        -- Absent is 0; a record that is not plain may say something of an earlier attempt.
-        local begins = count + has <= begin
-        if begins or not plain then redis.call('HSET', key, 'begun', begins and '1' or '0') end
-        if not plain or names[1] then no_longer_plain(key, job[5]) end
-        if names[1] then
-          for _, name in ipairs(names) do start_under(name, 1) end
-          redis.call('HSET', key, 'counted', table.concat(names, '\n'))
-        end
-        if rest[9] then redis.call('ZREM', K['start-by'], id) end
-        if rest[12] then redis.call('HDEL', key, 'progress') end
-        if rest[11] == 'queued' then let_go(id, rest[10]) end
-        if is_fair() then note_turn(score, number(rest[3]) or 0) end
-        leases[filled + 1], leases[filled + 2], leases[filled + 3] = id, starts, job[2] or ''
-        leases[filled + 4], leases[filled + 5] = payload, job[4] or ''
-        leases[filled + 6] = plain and NOTHING or {
-          rest[1] or '', rest[2] or job[4] or '', rest[3] or '0', rest[4] or '0', rest[5] or '0', rest[6] or '0', history,
-        }
-        filled = filled + 6
-        token = token + 1
-      end
+    if short then
+      fits = lease_of_short(id, short, score)
+    else
+      fits = lease_of_record(id, RECORD .. id, score)
+    end
+    if not fits then
+      for j = i, #ids do redis.call('ZADD', K.queued, popped[2 * j], ids[j]) end
+      more = true
+      break
     end
   end
 end
 
+if #leased > 0 then in_parts('HSET', K.leased, leased) end
 if count > 0 then
   in_parts('ZADD', K.running, running)
   if limited and rule('queue') then start_under('queue', count) end

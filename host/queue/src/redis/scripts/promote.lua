@@ -60,9 +60,12 @@ more = more or left == 0
 for _, state in ipairs({ 'succeeded', 'cancelled', 'expired' }) do
   local expired = due(K[state])
   more = more or #expired == max
-  for _, id in ipairs(expired) do
-    redis.call('UNLINK', record(id))
-    redis.call('ZREM', K[state], id)
+  if #expired > 0 then
+    local keys = {}
+    for i, id in ipairs(expired) do keys[i] = RECORD .. id end
+    redis.call('UNLINK', unpack(keys))
+    for _, key in ipairs({ K.short, K.ended }) do redis.call('HDEL', key, unpack(expired)) end
+    redis.call('ZREM', K[state], unpack(expired))
   end
 end
 

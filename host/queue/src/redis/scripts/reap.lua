@@ -6,7 +6,7 @@
 -- ARGV     1 now in µs ('' = ask TIME) · 2 at most so many jobs · 3 at most so many bytes of payloads and histories
 --          4 the lease's length in µs · 5 worker · 6 how many jobs the caller has already · 7 the first of so many tokens
 --          as 2 says, which no other lease of these jobs ever had
--- Returns  as lease does, always with a rest, at whose end are the vanished worker and what is known of its attempt's
+-- Returns  as lease does, always with an array, at whose end are the vanished worker and what is known of its attempt's
 --          beginning (0, 1, 2)
 -- States   running → running
 local max, max_bytes = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -29,15 +29,12 @@ for _, id in ipairs(expired) do
     end
     bytes = bytes + size
     redis.call('HSET', key, 'token', text(token))
-    no_longer_plain(key, job[15])
     redis.call('ZADD', K.running, ends, id)
-    local row = {
-      id, job[8] or '0', job[2] or '', payload, job[5] or '', {
-        job[4] or '', job[6] or job[5] or '', job[7] or '0', job[9] or '0', job[10] or '0', job[11] or '0', history,
-        job[13] or '', job[14] or '0',
-      },
+    leases[#leases + 1] = id
+    leases[#leases + 1] = {
+      job[8] or '0', job[2] or '', payload, job[5] or '', job[4] or '', job[6] or job[5] or '', job[7] or '0', job[9] or '0',
+      job[10] or '0', job[11] or '0', history, job[13] or '', job[14] or '0',
     }
-    for _, value in ipairs(row) do leases[#leases + 1] = value end
     token = token + 1
   else
     redis.call('ZREM', K.running, id)

@@ -8,7 +8,7 @@ local FROM = { dead = true, cancelled = true, expired = true }
 local reply, entries = {}, {}
 for i = 2, #ARGV do
   local id = ARGV[i]
-  local job = redis.call('HMGET', record(id), 'state', 'priority', 'key', 'unique', 'scope', 'flow', 'v')
+  local job = redis.call('HMGET', record(id), 'state', 'priority', 'key', 'unique', 'scope', 'flow')
   local state = job[1]
   if state and FROM[state] then
     if state == 'dead' then uncount_dead(id) end
@@ -16,7 +16,6 @@ for i = 2, #ARGV do
     -- Whoever starts it by hand wants it started, however late.
     redis.call('HDEL', record(id), 'finished', 'start_by', 'fingerprint')
     redis.call('HSET', record(id), 'state', 'queued', 'run_at', text(now), 'starts', 0, 'failures', 0, 'waits', 0, 'lost', 0)
-    no_longer_plain(record(id), job[7])
     if job[4] and job[5] ~= 'time' then
       -- One that was held for a time which has passed is free, though promote has not been here yet.
       local ends = tonumber(redis.call('ZSCORE', K['unique-until'], job[4]) or now + 1)

@@ -25,7 +25,7 @@ if name ~= 'queue' and after then
   local found = {}
   if name ~= 'keys' then found[name] = 0 end
   for _, id in ipairs(redis.call('ZRANGE', K.running, 0, -1)) do
-    local job = redis.call('HMGET', record(id), 'task', 'key', 'counted', 'v')
+    local job = redis.call('HMGET', record(id), 'task', 'key', 'counted')
     local names = limits_of(job[1] or '', job[2])
     local counted = job[3] or ''
     for _, under in ipairs(names) do
@@ -34,10 +34,7 @@ if name ~= 'queue' and after then
         counted = counted == '' and under or counted .. '\n' .. under
       end
     end
-    if counted ~= (job[3] or '') then
-      redis.call('HSET', record(id), 'counted', counted)
-      no_longer_plain(record(id), job[4])
-    end
+    if counted ~= (job[3] or '') then redis.call('HSET', RECORD .. id, 'counted', counted) end
   end
   for under, count in pairs(found) do
     busy[under] = count

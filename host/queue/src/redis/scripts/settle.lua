@@ -4,7 +4,7 @@
 -- KEYS     1 the queue (common.lua)
 -- ARGV     1 now in µs ('' = ask TIME) · 2 how long to keep what is cancelled, in µs · 3 for how many µs a job is kept that
 --          has just succeeded: at its first start, and with no jobs that come with it · 4 how many such jobs there are,
---          then four for each of them: id · token · reply · history
+--          then three for each of them: id · token · how long its history is, a space, that and its reply
 --          then five for each other settlement: id · token · what becomes of it · reply · history
 --          What becomes of it, words with one space between them: verb (complete, retry, bury, release, cancel), span in µs
 --          (how long to keep, or to wait), outcome, starts, failures, waits, lost, how many jobs come with it, and the
@@ -13,8 +13,10 @@
 -- Returns  for each settlement 1 if it was carried out, 0 if the lease was no longer the caller's
 -- States   running → succeeded, scheduled, queued, dead, cancelled; of the jobs that come with it, and of
 --          those that follow (none) → queued, scheduled
-local KEEP_CANCELLED, KEEP, bare_ones = ARGV[2], ARGV[3], tonumber(ARGV[4])
+local KEEP_CANCELLED, KEEP, brief = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local WORDS = '^(%a+) (%d+) ([%a_]+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S*)$'
+-- The number of jobs that come with it.
+local JOBS = '^%a+ %d+ [%a_]+ %d+ %d+ %d+ %d+ (%d+) '
 local ENDS, now_text = { complete = 'succeeded', bury = 'dead', cancel = 'cancelled' }, text(now)
 local gone, entries, reply = {}, {}, {}
 local function enter(index, score, id)
@@ -59,61 +61,113 @@ local function go_back(id, key, verb, span)
   return 'queued', 'score', score, job[4]
 end
 
-local released, NOTHING = {}, {}
-local i = 5
-while i <= #ARGV do
-  local id, bare = ARGV[i], bare_ones > 0
-  local verb, outcome, span, jobs = 'complete', 'succeeded', KEEP, 0
-  local fields, starts, failures, waits, lost, fingerprint = 4, nil, nil, nil, nil, nil
-  if bare then
-    bare_ones = bare_ones - 1
+local released = {}
+
+-- Carries out the settlement of a job whose record is the hash of this key, and whose token was found to be right.
+local function settle_record(id, key, words, jobs_from, answer, history)
+  local verb, span, outcome, starts, failures, waits, lost, jobs, fingerprint = string.match(words, WORDS)
+  local job = redis.call('HMGET', key, 'cancel', 'counted', 'unique', 'flow')
+  local cancel, counted, unique, flow = job[1], job[2], job[3], job[4]
+  for j = jobs_from, jobs_from + 7 * jobs - 1, 7 do send(unpack(ARGV, j, j + 6)) end
+  if counted then released[#released + 1] = counted end
+  if cancel and not ENDS[verb] then verb, span = 'cancel', KEEP_CANCELLED end
+  local state, field, value, start_by = ENDS[verb], 'finished', now_text, nil
+  if not state then
+    state, field, value, start_by = go_back(id, key, verb, span)
   else
-    fields = 5
-    verb, span, outcome, starts, failures, waits, lost, jobs, fingerprint = string.match(ARGV[i + 2], WORDS)
+    if unique and redis.call('HGET', key, 'scope') ~= 'time' then let_go(id, unique) end
+    if verb == 'bury' then
+      enter(state, value, id)
+    elseif span ~= '0' then
+      enter(state, after[span], id)
+    end
   end
-  local answer, history = ARGV[i + fields - 2], ARGV[i + fields - 1]
-  local key = record(id)
-  local job, asked = redis.pcall('HMGET', key, 'token', 'v'), NOTHING
-  if job[1] ~= ARGV[i + 1] then
-    reply[#reply + 1] = 0
+  if verb == 'complete' and span == '0' then
+    redis.call('UNLINK', key)
   else
-    reply[#reply + 1] = 1
-    if job[2] ~= PLAIN then asked = redis.call('HMGET', key, 'cancel', 'counted', 'unique', 'flow') end
-    local cancel, counted, unique, flow = asked[1], asked[2], asked[3], asked[4]
-    for j = i + fields, i + fields + 7 * jobs - 1, 7 do send(unpack(ARGV, j, j + 6)) end
+    -- Not started yet, it may still expire.
+    if start_by and starts == '0' then enter('start-by', start_by, id) end
+    redis.call('HSET', key, 'state', state, 'token', '', field, value, 'outcome', outcome, 'history', history, 'reply', answer,
+      'starts', starts, 'failures', failures, 'waits', waits, 'lost', lost)
+    if fingerprint ~= '' then redis.call('HSET', key, 'fingerprint', fingerprint) end
+    if cancel or counted then redis.call('HDEL', key, 'cancel', 'counted') end
+    if state == 'dead' then count_dead(id) end
+  end
+  if flow and ENDS[verb] then ended(flow, state, answer) end
+end
+
+-- Whether the lease of this token is still its job's: of a short record, whose lease this is, or of a hash.
+local function holds(id, token, lease)
+  if lease then return string.find(lease, token .. ' ', 1, true) == 1 end
+  return redis.pcall('HGET', RECORD .. id, 'token') == token
+end
+
+-- What a job that has just succeeded came to, as the five arguments of any other say it.
+local JUST_SUCCEEDED = 'complete ' .. KEEP .. ' succeeded 1 0 0 0 0 '
+local function parts_of_end(text)
+  local length, rest = string.match(text, '^(%d+) (.*)$')
+  return string.sub(rest, length + 1), string.sub(rest, 1, length)
+end
+
+-- Short records end as short ones: these are the jobs' ids, and what is written of them.
+local over, ends = {}, {}
+local function settle_short(id, what)
+  over[#over + 1] = id
+  ends[#ends + 1] = id
+  ends[#ends + 1] = now_text .. ' ' .. what
+  if KEEP ~= '0' then enter('succeeded', after[KEEP], id) end
+end
+
+-- The leases of those with short records among the jobs that these arguments name.
+local function leases_of(places)
+  local ids = {}
+  for n, place in ipairs(places) do ids[n] = ARGV[place] end
+  return #ids > 0 and redis.call('HMGET', K.leased, unpack(ids)) or ids
+end
+
+local places, done_with, i = {}, {}, 5
+for n = 1, brief do
+  places[n] = i
+  i = i + 3
+end
+for n, lease in ipairs(leases_of(places)) do
+  local id, token, what = ARGV[places[n]], ARGV[places[n] + 1], ARGV[places[n] + 2]
+  local held = not done_with[id] and holds(id, token, lease)
+  if held then
+    done_with[id] = true
     gone[#gone + 1] = id
-    if counted then released[#released + 1] = counted end
-    if cancel and not ENDS[verb] then verb, span = 'cancel', KEEP_CANCELLED end
-    local state, field, value, start_by = ENDS[verb], 'finished', now_text, nil
-    if not state then
-      state, field, value, start_by = go_back(id, key, verb, span)
+    if lease and #what <= SHORT then
+      settle_short(id, what)
     else
-      if unique and redis.call('HGET', key, 'scope') ~= 'time' then let_go(id, unique) end
-      if verb == 'bury' then
-        enter(state, value, id)
-      elseif span ~= '0' then
-        enter(state, after[span], id)
-      end
+      settle_record(id, record(id), JUST_SUCCEEDED, 0, parts_of_end(what))
     end
-    if verb == 'complete' and span == '0' then
-      redis.call('UNLINK', key)
-    else
-      -- Not started yet, it may still expire.
-      if start_by and starts == '0' then enter('start-by', start_by, id) end
-      redis.call('HSET', key, 'state', state, 'token', '', field, value, 'outcome', outcome, 'history', history, 'reply', answer)
-      if not bare then
-        redis.call('HSET', key, 'starts', starts, 'failures', failures, 'waits', waits, 'lost', lost)
-        no_longer_plain(key, job[2])
-        if fingerprint ~= '' then redis.call('HSET', key, 'fingerprint', fingerprint) end
-      elseif asked ~= NOTHING then
-        redis.call('HSET', key, 'starts', '1', 'failures', '0', 'waits', '0', 'lost', '0')
-      end
-      if cancel or counted then redis.call('HDEL', key, 'cancel', 'counted') end
-      if state == 'dead' then count_dead(id) end
-    end
-    if flow and ENDS[verb] then ended(flow, state, answer) end
   end
-  i = i + fields + 7 * jobs
+  reply[n] = held and 1 or 0
+end
+if #over > 0 then
+  redis.call('HDEL', K.leased, unpack(over))
+  if KEEP == '0' then
+    redis.call('HDEL', K.short, unpack(over))
+  else
+    in_parts('HSET', K.ended, ends)
+  end
+end
+
+places = {}
+while i <= #ARGV do
+  places[#places + 1] = i
+  i = i + 5 + 7 * string.match(ARGV[i + 2], JOBS)
+end
+for n, lease in ipairs(leases_of(places)) do
+  local place = places[n]
+  local id, token = ARGV[place], ARGV[place + 1]
+  local held = not done_with[id] and holds(id, token, lease)
+  if held then
+    done_with[id] = true
+    gone[#gone + 1] = id
+    settle_record(id, record(id), ARGV[place + 2], place + 5, ARGV[place + 3], ARGV[place + 4])
+  end
+  reply[#reply + 1] = held and 1 or 0
 end
 
 if #gone > 0 then
