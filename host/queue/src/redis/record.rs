@@ -132,31 +132,29 @@ pub(super) fn add_burial(call: &mut Call, job: &Unreadable, history: &Written) {
     call.arg(&job.id).arg(job.token).arg(what).arg("").arg(history.bytes.as_slice());
 }
 
-/// Adds settlements: first those of jobs that have just succeeded and are all kept for as long, of which there is the least
-/// to say, since every argument costs the server; then the others. Answers in which order they are.
+/// Adds settlements: first those of jobs that have just succeeded, of which there is the least to say, since every argument
+/// costs the server; then the others. Answers in which order they are.
 pub(super) fn add_settlements(call: &mut Call, settles: &[&Settle]) -> Vec<usize> {
-    let keep = settles.iter().find_map(|settle| Some(just_succeeded(settle)?.1));
-    let is_brief = |place: &usize| just_succeeded(settles[*place]).is_some_and(|(_, span)| Some(span) == keep);
-    let (brief, others): (Vec<_>, Vec<_>) = (0..settles.len()).partition(is_brief);
-    call.arg(micros(keep.unwrap_or_default())).arg(brief.len());
-    for settle in brief.iter().map(|&place| settles[place]) {
-        let reply = just_succeeded(settle).map_or(&[][..], |(reply, _)| reply);
-        let history = settle.history.bytes.as_slice();
-        let end = [history.len().to_string().as_bytes(), b" ", history, reply].concat();
+    let ends: Vec<_> = settles.iter().map(|settle| just_succeeded(settle)).collect();
+    let (brief, others): (Vec<_>, Vec<_>) = (0..settles.len()).partition(|&place| ends[place].is_some());
+    call.arg(brief.len());
+    for (settle, end) in settles.iter().zip(ends).filter_map(|(settle, end)| Some((settle, end?))) {
         call.arg(settle.lease.id.as_str()).arg(settle.lease.token).arg(end);
     }
     others.iter().for_each(|&place| add_settlement(call, settles[place]));
     [brief, others].concat()
 }
 
-/// The reply of a job that has succeeded at its first start, and for how long it is kept, where there is nothing to say
-/// besides.
-fn just_succeeded(settle: &Settle) -> Option<(&[u8], Duration)> {
+/// What a job that has succeeded at its first start leaves, where there is nothing to say besides: for how long it is kept,
+/// its history and its reply.
+fn just_succeeded(settle: &Settle) -> Option<Vec<u8>> {
     let Counters { starts, failures, waits, lost } = settle.counters;
     let at_once = (starts, failures, waits, lost) == (1, 0, 0, 0) && settle.jobs.is_empty();
     match &settle.settlement {
         Settlement::Complete { reply, keep } if at_once && settle.outcome == OutcomeKind::Succeeded => {
-            Some((reply.as_slice(), *keep))
+            let history = settle.history.bytes.as_slice();
+            let numbers = format!("{} {} ", micros(*keep), history.len());
+            Some([numbers.as_bytes(), history, reply].concat())
         }
         _ => None,
     }

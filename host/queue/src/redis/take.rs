@@ -96,7 +96,7 @@ impl RedisBroker {
     async fn bury(&self, queue: &str, jobs: &[Unreadable], now: Timestamp, worker: &str) -> Result<(), BrokerError> {
         let mut call = self.call(&scripts::SETTLE, queue);
         // None that has succeeded.
-        call.arg(micros(KEEP_CANCELLED)).arg(0).arg(0);
+        call.arg(micros(KEEP_CANCELLED)).arg(0);
         for job in jobs {
             let id = String::from_utf8_lossy(&job.id);
             tracing::error!(queue, job = &*id, reason = job.reason, "a job's record cannot be read: it is dead");

@@ -40,7 +40,8 @@ end
 -- and succeeds at its first start has a *short* record, a text in each of up to three hashes of its queue:
 --   short    VERSION AT TASK PAYLOAD
 --   leased   TOKEN BEGUN SCORE WORKER, while it runs
---   ended    FINISHED LENGTH HISTORY REPLY, once it has succeeded; the length is the history's, and nothing is between the two
+--   ended    KEEP LENGTH HISTORY REPLY, once it has succeeded: the text that settle was given (settle.lua). It ended at its
+--            place in `succeeded`, less KEEP
 -- So accept, lease, extend, settle and promote read and write the records of a whole batch by one call, instead of one or
 -- two for each job, which cost Redis more than all else. For whatever else is to be done with a job, `record` first makes its
 -- record a hash.
@@ -49,6 +50,13 @@ end
 local SHORT = 2048
 
 local RECORD = KEYS[1] .. ':job:'
+
+-- For how long a job is kept that has just succeeded, its history, and its reply, as settle is given them.
+local function parts_of_end(over)
+  local keep, length, rest = string.match(over, '^(%d+) (%d+) (.*)$')
+  if not keep then return 0, '', '' end
+  return tonumber(keep), string.sub(rest, 1, length), string.sub(rest, length + 1)
+end
 
 -- What a short record says, by the names of a record's fields; nil if the job has none. Whatever another program has put
 -- there, it is a queued job's at least, so that a worker takes it and buries it.
@@ -62,10 +70,10 @@ local function short_record(id)
     job.state, job.starts = 'running', '1'
     job.token, job.begun, job.score, job.worker = string.match(lease, '^(%d+) (%d) (%S+) (.*)$')
   elseif over then
-    local finished, length, rest = string.match(over, '^(%d+) (%d+) (.*)$')
-    length = tonumber(length or 0)
-    job.state, job.starts, job.outcome, job.finished = 'succeeded', '1', 'succeeded', finished
-    job.history, job.reply = string.sub(rest or '', 1, length), string.sub(rest or '', length + 1)
+    local keep, kept_until = nil, redis.call('ZSCORE', K.succeeded, id)
+    keep, job.history, job.reply = parts_of_end(over)
+    job.state, job.starts, job.outcome = 'succeeded', '1', 'succeeded'
+    job.finished = kept_until and text(kept_until - keep)
   end
   return job
 end

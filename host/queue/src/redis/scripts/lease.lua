@@ -94,7 +94,7 @@ local function lease_of_record(id, key, score)
 end
 
 -- The same of a short record. There is nothing to look at in it, unless it is of another version or under a limit.
-local KNOWN = text(VERSION) .. ' '
+local KNOWN, shorts_leased = text(VERSION) .. ' ', 0
 local function lease_of_short(id, short, score)
   if string.sub(short, 1, #KNOWN) ~= KNOWN then return lease_of_record(id, record(id), score) end
   if limited and limits_of(string.match(short, '^%d+ %d+ (%S+)') or '')[1] then
@@ -103,8 +103,8 @@ local function lease_of_short(id, short, score)
   if too_large(#short) then return false end
   local lease = text(token)
   lease = lease .. (hand_out(id, #short, short) and ' 1 ' or ' 0 ') .. score .. ' ' .. worker
-  leased[#leased + 1] = id
-  leased[#leased + 1] = lease
+  shorts_leased = shorts_leased + 1
+  leased[2 * shorts_leased - 1], leased[2 * shorts_leased] = id, lease
   if is_fair() then note_turn(score, 0) end
   return true
 end
@@ -112,7 +112,7 @@ end
 while count < max and looked_at < LOOKED_AT and not more do
   local popped, ids = redis.call('ZPOPMIN', K.queued, math.min(max - count, LOOKED_AT - looked_at)), {}
   if #popped == 0 then break end
-  for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
+  for i = 1, #popped / 2 do ids[i] = popped[2 * i - 1] end
   local shorts = redis.call('HMGET', K.short, unpack(ids))
   for i, id in ipairs(ids) do
     local short, score, fits = shorts[i], popped[2 * i]

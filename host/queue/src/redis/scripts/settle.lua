@@ -2,9 +2,9 @@
 -- a repeated call changes nothing. A job that somebody asked to cancel does not run again.
 --
 -- KEYS     1 the queue (common.lua)
--- ARGV     1 now in µs ('' = ask TIME) · 2 how long to keep what is cancelled, in µs · 3 for how many µs a job is kept that
---          has just succeeded: at its first start, and with no jobs that come with it · 4 how many such jobs there are,
---          then three for each of them: id · token · how long its history is, a space, that and its reply
+-- ARGV     1 now in µs ('' = ask TIME) · 2 how long to keep what is cancelled, in µs · 3 how many jobs have just succeeded:
+--          at their first start, and with no jobs that come with them, then three for each of them: id · token · for how
+--          many µs it is kept, its history's length in bytes, that and its reply, with a space behind each of the numbers
 --          then five for each other settlement: id · token · what becomes of it · reply · history
 --          What becomes of it, words with one space between them: verb (complete, retry, bury, release, cancel), span in µs
 --          (how long to keep, or to wait), outcome, starts, failures, waits, lost, how many jobs come with it, and the
@@ -13,17 +13,18 @@
 -- Returns  for each settlement 1 if it was carried out, 0 if the lease was no longer the caller's
 -- States   running → succeeded, scheduled, queued, dead, cancelled; of the jobs that come with it, and of
 --          those that follow (none) → queued, scheduled
-local KEEP_CANCELLED, KEEP, brief = ARGV[2], ARGV[3], tonumber(ARGV[4])
+local KEEP_CANCELLED, brief = ARGV[2], tonumber(ARGV[3])
 local WORDS = '^(%a+) (%d+) ([%a_]+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S*)$'
 -- The number of jobs that come with it.
 local JOBS = '^%a+ %d+ [%a_]+ %d+ %d+ %d+ %d+ (%d+) '
+local SPACE = string.byte(' ')
 local ENDS, now_text = { complete = 'succeeded', bury = 'dead', cancel = 'cancelled' }, text(now)
 local gone, entries, reply = {}, {}, {}
 local function enter(index, score, id)
   local list = entries[index] or {}
   entries[index] = list
-  list[#list + 1] = score
-  list[#list + 1] = id
+  local count = #list
+  list[count + 1], list[count + 2] = score, id
 end
 
 -- Accepts a job that an attempt enqueued; one for another queue, which may be on another server, goes to the outbox.
@@ -98,24 +99,28 @@ end
 
 -- Whether the lease of this token is still its job's: of a short record, whose lease this is, or of a hash.
 local function holds(id, token, lease)
-  if lease then return string.find(lease, token .. ' ', 1, true) == 1 end
+  if lease then return string.find(lease, token, 1, true) == 1 and string.byte(lease, #token + 1) == SPACE end
   return redis.pcall('HGET', RECORD .. id, 'token') == token
 end
 
--- What a job that has just succeeded came to, as the five arguments of any other say it.
-local JUST_SUCCEEDED = 'complete ' .. KEEP .. ' succeeded 1 0 0 0 0 '
-local function parts_of_end(text)
-  local length, rest = string.match(text, '^(%d+) (.*)$')
-  return string.sub(rest, length + 1), string.sub(rest, 1, length)
+-- The same of one that has just succeeded.
+local function settle_success(id, what)
+  local keep, history, answer = parts_of_end(what)
+  settle_record(id, record(id), 'complete ' .. text(keep) .. ' succeeded 1 0 0 0 0 ', 0, answer, history)
 end
 
--- Short records end as short ones: these are the jobs' ids, and what is written of them.
-local over, ends = {}, {}
+-- Short records end as short ones: the jobs' ids, what is written of them, and those that are not kept.
+local over, ends, forgotten, kept = {}, {}, {}, 0
 local function settle_short(id, what)
+  local keep = string.match(what, '^%d+')
   over[#over + 1] = id
-  ends[#ends + 1] = id
-  ends[#ends + 1] = now_text .. ' ' .. what
-  if KEEP ~= '0' then enter('succeeded', after[KEEP], id) end
+  if keep == '0' then
+    forgotten[#forgotten + 1] = id
+  else
+    kept = kept + 1
+    ends[2 * kept - 1], ends[2 * kept] = id, what
+    enter('succeeded', after[keep], id)
+  end
 end
 
 -- The leases of those with short records among the jobs that these arguments name.
@@ -125,7 +130,7 @@ local function leases_of(places)
   return #ids > 0 and redis.call('HMGET', K.leased, unpack(ids)) or ids
 end
 
-local places, done_with, i = {}, {}, 5
+local places, done_with, i = {}, {}, 4
 for n = 1, brief do
   places[n] = i
   i = i + 3
@@ -139,18 +144,15 @@ for n, lease in ipairs(leases_of(places)) do
     if lease and #what <= SHORT then
       settle_short(id, what)
     else
-      settle_record(id, record(id), JUST_SUCCEEDED, 0, parts_of_end(what))
+      settle_success(id, what)
     end
   end
   reply[n] = held and 1 or 0
 end
 if #over > 0 then
   redis.call('HDEL', K.leased, unpack(over))
-  if KEEP == '0' then
-    redis.call('HDEL', K.short, unpack(over))
-  else
-    in_parts('HSET', K.ended, ends)
-  end
+  if #ends > 0 then in_parts('HSET', K.ended, ends) end
+  if #forgotten > 0 then redis.call('HDEL', K.short, unpack(forgotten)) end
 end
 
 places = {}
