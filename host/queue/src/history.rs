@@ -1,6 +1,8 @@
 //! The record of a job's attempts: the newest few, bounded in bytes, so that a job that fails for ever takes no more
 //! room than one that failed ten times. The broker stores it as opaque bytes; only this file reads and writes them.
 
+use std::borrow::Cow;
+
 use afresh_protocol::{ErrorRecord, OutcomeKind, Usage};
 use serde::{Deserialize, Serialize};
 
@@ -75,16 +77,69 @@ impl History {
         }
     }
 
-    /// The bytes a broker stores.
+    /// The bytes a broker stores: JSON, and in it values without their names, since every job that succeeds leaves some.
     pub fn encode(&self) -> Vec<u8> {
+        let kept: Vec<_> = self.0.iter().map(Kept::of).collect();
         // Strings and integers only: this always serialises.
-        serde_json::to_vec(&self.0).unwrap_or_default()
+        serde_json::to_vec(&kept).unwrap_or_default()
     }
 
-    /// Reads what [`History::encode`] wrote; anything else, including nothing, is an empty history: a record that
-    /// cannot be read must not keep its job from running.
+    /// Reads what [`History::encode`] wrote, or an earlier version, which wrote the names; anything else, including
+    /// nothing, is an empty history: a record that cannot be read must not keep its job from running.
     pub fn decode(bytes: &[u8]) -> Self {
-        Self(serde_json::from_slice(bytes).unwrap_or_default())
+        let kept = serde_json::from_slice::<Vec<Kept>>(bytes);
+        let attempts = kept.map(|kept| kept.into_iter().map(AttemptRecord::from).collect());
+        Self(attempts.or_else(|_| serde_json::from_slice(bytes)).unwrap_or_default())
+    }
+}
+
+/// An attempt as it is stored: number, worker, module, when it began and ended in µs since 1970 UTC, outcome, error, and
+/// what it took (wall and processor time in µs, the most memory, reply and log in bytes, fuel).
+#[derive(Serialize, Deserialize)]
+struct Kept<'a>(
+    u32,
+    Cow<'a, str>,
+    Option<Cow<'a, str>>,
+    Option<i64>,
+    i64,
+    OutcomeKind,
+    Option<Cow<'a, ErrorRecord>>,
+    [u64; 5],
+    Option<u64>,
+);
+
+impl<'a> Kept<'a> {
+    fn of(attempt: &'a AttemptRecord) -> Self {
+        let AttemptRecord { number, worker, module, started_at, finished_at, outcome, error, usage } = attempt;
+        let Usage { wall_us, cpu_us, peak_memory_bytes, output_bytes, log_bytes, fuel } = *usage;
+        Self(
+            *number,
+            worker.into(),
+            module.as_ref().map(Cow::from),
+            started_at.map(|at| at.0),
+            finished_at.0,
+            *outcome,
+            error.as_ref().map(Cow::Borrowed),
+            [wall_us, cpu_us, peak_memory_bytes, output_bytes, log_bytes],
+            fuel,
+        )
+    }
+}
+
+impl From<Kept<'_>> for AttemptRecord {
+    fn from(kept: Kept<'_>) -> Self {
+        let Kept(number, worker, module, started_at, finished_at, outcome, error, usage, fuel) = kept;
+        let [wall_us, cpu_us, peak_memory_bytes, output_bytes, log_bytes] = usage;
+        Self {
+            number,
+            worker: worker.into_owned(),
+            module: module.map(Cow::into_owned),
+            started_at: started_at.map(Timestamp),
+            finished_at: Timestamp(finished_at),
+            outcome,
+            error: error.map(Cow::into_owned),
+            usage: Usage { wall_us, cpu_us, peak_memory_bytes, output_bytes, log_bytes, fuel },
+        }
     }
 }
 
@@ -147,5 +202,25 @@ mod tests {
             assert!(history.encode().len() <= MAX_HISTORY_BYTES, "{}", history.encode().len());
         }
         assert_eq!(History::decode(&history.encode()), history);
+    }
+
+    #[test]
+    fn all_of_an_attempt_is_kept_and_what_an_earlier_version_kept_is_read() {
+        let usage = Usage { wall_us: 1, cpu_us: 2, peak_memory_bytes: 3, output_bytes: 4, log_bytes: 5, fuel: Some(6) };
+        let whole = AttemptRecord {
+            number: 7,
+            worker: "w".into(),
+            module: Some("sha256:ab".into()),
+            started_at: Some(Timestamp(1_764_300_000_000_001)),
+            finished_at: Timestamp(1_764_300_000_000_002),
+            outcome: OutcomeKind::Failed,
+            error: Some(ErrorRecord::new("failed", "no")),
+            usage,
+        };
+        let bare =
+            AttemptRecord { module: None, started_at: None, error: None, usage: Usage::default(), ..whole.clone() };
+        let history = History(vec![whole, bare]);
+        assert_eq!(History::decode(&history.encode()), history);
+        assert_eq!(History::decode(&serde_json::to_vec(&history.0).unwrap()), history);
     }
 }
