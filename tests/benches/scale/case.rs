@@ -1,12 +1,13 @@
 //! One case: a broker with so much of something, and the worker on it.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use afresh_bench_kit::guest::{Guests, noop, numbered, payload};
 use afresh_bench_kit::{Kind, QUEUE, Stage, drain};
 use afresh_harness::Worker;
-use afresh_queue::{Limit, NewJob, Scope};
+use afresh_queue::{JobId, Limit, NewJob, Scope};
 use tempfile::TempDir;
 
 use crate::What;
@@ -25,6 +26,8 @@ pub(crate) struct Case {
     // Before the stage: it ends first.
     _workers: Vec<Worker>,
     stage: Stage,
+    /// How many jobs were enqueued whose ids are numbers.
+    numbered: AtomicUsize,
 }
 
 /// Jobs that are taken off a queue, which is so much longer at first.
@@ -33,7 +36,7 @@ const TAKEN_OFF: usize = 20_000;
 /// Who takes longer than this for them has stopped.
 const TOO_LONG: Duration = Duration::from_secs(120);
 
-/// Between two looks at how many jobs are left, where their number is kept up.
+/// Between two looks at whether a job has ended.
 const LOOK: Duration = Duration::from_millis(5);
 
 impl Case {
@@ -51,7 +54,7 @@ impl Case {
             _ => stage.worker(&site.program),
         };
         let workers = stage.warm_workers(1, worker).await?;
-        let case = Self { size, what, _workers: workers, stage };
+        let case = Self { size, what, _workers: workers, stage, numbered: AtomicUsize::new(0) };
         match what {
             What::Modules => drop(drain(&case.stage, case.jobs(size)).await?),
             What::Keys => {
@@ -62,7 +65,7 @@ impl Case {
         }
         case.stage.pause(true).await?;
         if what == What::Queued {
-            case.stage.enqueue(case.jobs(size)).await?;
+            case.enqueue_numbered(size).await?;
         }
         Ok(case)
     }
@@ -75,24 +78,32 @@ impl Case {
         }
     }
 
-    /// The same while so many more are queued than are measured.
+    /// The same while so many more are queued than are measured. Jobs leave the queue in the order in which they came, so
+    /// one tells when those before it have; to count them would have SQLite walk a million entries again and again, on
+    /// the worker's cores.
     async fn taken_off(&self) -> anyhow::Result<f64> {
-        let left = async || self.stage.counts().await.map(|counts| (counts.queued + counts.running) as usize);
+        let counts = self.stage.counts().await?;
         let before = self.size + TAKEN_OFF;
-        self.stage.enqueue(self.jobs(before - left().await?)).await?;
+        self.enqueue_numbered(before - (counts.queued + counts.running) as usize).await?;
+        let last = numbered_id(self.numbered.load(Ordering::Relaxed) - before + TAKEN_OFF - 1);
         self.stage.pause(false).await?;
         let began = Instant::now();
-        let after = loop {
+        loop {
             tokio::time::sleep(LOOK).await;
-            let left = left().await?;
-            if left <= self.size {
-                break left;
+            let job = self.stage.broker.job(&last).await?;
+            if job.is_some_and(|job| job.state.is_terminal()) {
+                break;
             }
-            anyhow::ensure!(began.elapsed() < TOO_LONG, "the worker has stopped with {left} jobs queued");
-        };
-        let rate = (before - after) as f64 / began.elapsed().as_secs_f64();
+            anyhow::ensure!(began.elapsed() < TOO_LONG, "the worker has stopped before the job {last}");
+        }
+        let rate = TAKEN_OFF as f64 / began.elapsed().as_secs_f64();
         self.stage.pause(true).await?;
         Ok(rate)
+    }
+
+    async fn enqueue_numbered(&self, count: usize) -> anyhow::Result<()> {
+        let first = self.numbered.fetch_add(count, Ordering::Relaxed);
+        self.stage.enqueue((first..first + count).map(|n| noop(n).id(numbered_id(n)))).await
     }
 
     fn jobs(&self, count: usize) -> impl Iterator<Item = NewJob> {
@@ -103,4 +114,9 @@ impl Case {
             What::Queued | What::Slots => noop(n),
         })
     }
+}
+
+/// An id of the usual length, and as usual a later one is the larger.
+fn numbered_id(n: usize) -> JobId {
+    format!("{n:026}").parse().expect("digits are an id")
 }
