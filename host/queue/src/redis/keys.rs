@@ -136,6 +136,8 @@ mod tests {
     fn scripts_and_this_file_spell_the_same_names() {
         let common = [
             include_str!("scripts/common.lua"),
+            include_str!("scripts/limits.lua"),
+            include_str!("scripts/ends.lua"),
             include_str!("scripts/cron.lua"),
             include_str!("scripts/flow.lua"),
             include_str!("scripts/batch.lua"),

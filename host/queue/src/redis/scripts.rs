@@ -1,6 +1,7 @@
 //! The scripts, one a verb: each is one atomic step. Their headers say what they are given and what they answer. What they
-//! share stands once, in `common.lua`, which is put before each of them, how a job is made in `accept.lua`,
-//! and what becomes of chains and batches in `flow.lua`.
+//! share stands once, in `common.lua`, which is put before each of them, how a job is made in `accept.lua`, what becomes of
+//! chains and batches in `flow.lua`, what keeps jobs from starting in `limits.lua`, and how they leave their queue in
+//! `ends.lua`.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -115,23 +116,23 @@ macro_rules! scripts {
 
 scripts! {
     ENQUEUE: "#!lua" "accept.lua" "enqueue.lua",
-    LEASE: "#!lua flags=allow-oom" "accept.lua" "flow.lua" "lease.lua",
+    LEASE: "#!lua flags=allow-oom" "accept.lua" "flow.lua" "limits.lua" "ends.lua" "lease.lua",
     EXTEND: "#!lua flags=allow-oom" "extend.lua",
     NOTE: "#!lua" "note.lua",
-    SETTLE: "#!lua flags=allow-oom" "accept.lua" "flow.lua" "settle.lua",
-    PROMOTE: "#!lua flags=allow-oom" "accept.lua" "flow.lua" "promote.lua",
+    SETTLE: "#!lua flags=allow-oom" "accept.lua" "flow.lua" "limits.lua" "ends.lua" "settle.lua",
+    PROMOTE: "#!lua flags=allow-oom" "accept.lua" "flow.lua" "limits.lua" "ends.lua" "promote.lua",
     REAP: "#!lua flags=allow-oom" "reap.lua",
-    CANCEL: "#!lua flags=allow-oom" "accept.lua" "flow.lua" "cancel.lua",
-    RETRY: "#!lua flags=allow-oom" "accept.lua" "flow.lua" "retry.lua",
-    REMOVE: "#!lua flags=allow-oom" "accept.lua" "flow.lua" "remove.lua",
-    PURGE: "#!lua flags=allow-oom" "accept.lua" "flow.lua" "purge.lua",
+    CANCEL: "#!lua flags=allow-oom" "accept.lua" "flow.lua" "limits.lua" "ends.lua" "cancel.lua",
+    RETRY: "#!lua flags=allow-oom" "accept.lua" "flow.lua" "limits.lua" "ends.lua" "retry.lua",
+    REMOVE: "#!lua flags=allow-oom" "accept.lua" "flow.lua" "limits.lua" "ends.lua" "remove.lua",
+    PURGE: "#!lua flags=allow-oom" "accept.lua" "flow.lua" "limits.lua" "ends.lua" "purge.lua",
     BATCH: "#!lua" "accept.lua" "flow.lua" "batch.lua",
-    CANCEL_BATCH: "#!lua flags=allow-oom" "accept.lua" "flow.lua" "cancel-batch.lua",
+    CANCEL_BATCH: "#!lua flags=allow-oom" "accept.lua" "flow.lua" "limits.lua" "ends.lua" "cancel-batch.lua",
     SEE: "#!lua flags=no-writes,allow-oom" "see.lua",
     SENT: "#!lua flags=allow-oom" "sent.lua",
     CRON: "#!lua" "cron.lua",
     FIRE: "#!lua flags=allow-oom" "accept.lua" "fire.lua",
-    RULE: "#!lua flags=allow-oom" "rule.lua",
+    RULE: "#!lua flags=allow-oom" "limits.lua" "rule.lua",
     FAIR: "#!lua flags=allow-oom" "fair.lua",
     ANNOUNCE: "#!lua flags=allow-oom" "announce.lua",
     RIGHTS: "#!lua flags=allow-oom" "rights.lua",

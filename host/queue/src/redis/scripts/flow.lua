@@ -81,7 +81,7 @@ local function goes_on(batch)
   return batch == '' or redis.call('HGET', batch_key(batch), 'state') ~= 'cancelled'
 end
 
-function ended(flow, state, reply)
+local function ended(flow, state, reply)
   local batch, lines = parts_of(flow)
   if state == 'succeeded' and lines ~= '' then
     if not goes_on(batch) then return member_ended(batch, 'cancelled') end
