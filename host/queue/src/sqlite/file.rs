@@ -12,7 +12,7 @@ use crate::broker::BrokerError;
 const APPLICATION_ID: i32 = 0x6166_7273;
 
 /// The schema, a step a version: a new file takes them all, an older one those it has not taken yet.
-const STEPS: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const STEPS: [&str; 3] = [include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
 
 /// How long a call waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

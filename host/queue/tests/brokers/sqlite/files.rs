@@ -73,11 +73,12 @@ async fn a_file_of_the_first_version_is_taken_to_this_one_with_its_jobs() {
     let old = Connection::open(&file).unwrap();
     old.execute_batch(include_str!("../../../src/sqlite/schema/1.sql")).unwrap();
     old.execute_batch(
-        "PRAGMA application_id = 0x61667273; PRAGMA user_version = 1;
+        r#"PRAGMA application_id = 0x61667273; PRAGMA user_version = 1;
          INSERT INTO queues (name, last_place) VALUES ('default', 1);
-         INSERT INTO jobs (job, id, queue, task, state, priority, place, options, payload_bytes, enqueued_at, run_at)
-             VALUES (1, 'old', 'default', 't', 'queued', 0, 1, '{}', 3, 0, 0);
-         INSERT INTO payloads VALUES (1, x'616263');",
+         INSERT INTO jobs (job, id, queue, task, state, priority, place, options, payload_bytes, enqueued_at, run_at, history)
+             VALUES (1, 'old', 'default', 't', 'queued', 0, 1, '{}', 3, 0, 0, CAST('[{"number": 1, "worker": "w",
+                 "finished_at": "2026-11-24T00:00:00.000001Z", "outcome": "failed"}]' AS BLOB));
+         INSERT INTO payloads VALUES (1, x'616263');"#,
     )
     .unwrap();
     drop(old);
@@ -86,6 +87,7 @@ async fn a_file_of_the_first_version_is_taken_to_this_one_with_its_jobs() {
     let leases = broker.lease(&request("default", 9)).await.unwrap();
     let found: Vec<_> = leases.iter().map(|lease| (lease.job.id.as_str(), lease.job.payload.as_slice())).collect();
     assert_eq!(found, [("old", &b"abc"[..]), ("new", b"payload of new")]);
+    assert_eq!(leases[0].job.history.attempts()[0].worker, "w");
     drop(broker);
     open(&file).await.unwrap();
 }

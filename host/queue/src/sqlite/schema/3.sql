@@ -1,0 +1,2 @@
+-- The embedded broker's file, from version 2 to version 3: a history is written without the names of its values (history.rs).
+-- Those that are there are read as they are; a program of before would take the new ones for nothing.
