@@ -7,8 +7,8 @@ use afresh_harness::RedisServer;
 use afresh_protocol::OutcomeKind;
 use afresh_queue::redis::RedisBroker;
 use afresh_queue::{
-    Beat, Broker, Cancelled, Clock, Control, Extended, Inspect, JobId, JobLog, Lease, Limit, NewJob, Note, Retention,
-    Scope, Settle, Settled, Settlement, State, Timestamp,
+    Beat, Broker, Cancelled, Clock, Control, Extended, Inspect, JobId, JobLog, JobOptions, Lease, LeaseRef, Limit,
+    Link, NewJob, Note, Retention, Scope, Settle, Settled, Settlement, State, Timestamp,
 };
 
 use crate::{LEASE, complete, records, request, settle};
@@ -71,6 +71,12 @@ async fn a_job_that_succeeds_at_once_never_has_a_hash_and_nothing_is_left_of_it(
     assert_eq!((running.state, running.attempts_started, running.payload_bytes), (State::Running, 1, 7));
     let beat = [Beat { lease: leases[0].reference(), begun: true }];
     assert_eq!(site.broker.extend(&beat, LEASE).await.unwrap(), [Extended::Held]);
+    // Neither another token nor the beginning of the right one.
+    for token in [leases[0].token + 1, leases[0].token / 10] {
+        let other = LeaseRef { token, ..leases[0].reference() };
+        let stale = Settle { lease: other, ..done(&leases[0], b"stale") };
+        assert_eq!(site.broker.settle(&[stale]).await.unwrap(), [Settled::Stale]);
+    }
     assert_eq!(site.broker.settle(&[done(&leases[0], b"reply")]).await.unwrap(), [Settled::Done]);
     assert_eq!(records(&site.server), ["afresh:{default}:ended", "afresh:{default}:short"]);
     let ended = site.broker.job(&id("a")).await.unwrap().unwrap();
@@ -139,7 +145,9 @@ async fn whatever_else_is_done_with_a_job_finds_it_as_it_is() {
     let beat = [Beat { lease: asked.reference(), begun: false }];
     assert_eq!(broker.extend(&beat, LEASE).await.unwrap(), [Extended::Cancelling]);
     let note = Note { lease: noted.reference(), progress: Some(0.5), log: JobLog::default() };
-    broker.note(&[note]).await.unwrap();
+    let stale = LeaseRef { token: plain.token + 1, ..plain.reference() };
+    broker.note(&[note.clone(), Note { lease: stale, ..note }]).await.unwrap();
+    assert_eq!(broker.job(&id("plain")).await.unwrap().unwrap().progress, None);
     assert_eq!(broker.job(&id("noted")).await.unwrap().unwrap().progress, Some(0.5));
     let settlements = [
         done(noted, b"noted"),
@@ -183,6 +191,64 @@ async fn whatever_else_is_done_with_a_job_finds_it_as_it_is() {
     site.promote().await;
     assert_eq!(site.lease(9).await.len(), 2, "the released and the retried one");
     assert_eq!(broker.rules().await.unwrap()[0].rules[0].running, 2);
+}
+
+#[tokio::test]
+async fn what_follows_may_have_the_id_of_a_job_that_is_not_kept_and_ends_in_the_same_step() {
+    let site = site();
+    let chain =
+        job("first").then(vec![Link { id: id("gone"), task: "t".into(), key: None, options: JobOptions::default() }]);
+    site.broker.enqueue(vec![job("gone"), chain]).await.unwrap();
+    let leases = site.lease(2).await;
+    let reply = || b"reply".to_vec();
+    let gone = settle(&leases[0], Settlement::Complete { reply: reply(), keep: Duration::ZERO });
+    assert_eq!(site.broker.settle(&[gone, done(&leases[1], &reply())]).await.unwrap(), vec![Settled::Done; 2]);
+    assert_eq!(site.state("gone").await, State::Queued);
+}
+
+/// Everything that makes a hash of a record, where another program has put something else in the hash's place.
+#[tokio::test]
+async fn what_stands_in_the_place_of_a_hash_costs_no_job_beside_it() {
+    let site = site();
+    let broker = &site.broker;
+    let queue = |n: usize| format!("q{n}");
+    let spoil = |n: usize| site.server.command(&format!("SET afresh:{{q{n}}}:job:bad text"));
+    for n in 0..5 {
+        broker.enqueue(["a", "bad", "z"].map(|name| job(name).queue(&queue(n))).into()).await.unwrap();
+    }
+    let limit = Limit { concurrency: Some(9), rate: None };
+    broker.set_limit(&queue(0), &Scope::Task("t".into()), &limit).await.unwrap();
+    spoil(0);
+    assert_eq!(broker.lease(&request(&queue(0), 9)).await.unwrap().len(), 3);
+    spoil(1);
+    assert_eq!(broker.purge(&queue(1)).await.unwrap(), 3);
+    for n in [2, 3, 4] {
+        let leases = broker.lease(&request(&queue(n), 9)).await.unwrap();
+        spoil(n);
+        match n {
+            2 => broker.set_limit(&queue(n), &Scope::Task("t".into()), &limit).await.unwrap(),
+            3 => {
+                let released: Vec<_> = leases.iter().map(|lease| settle(lease, Settlement::Release)).collect();
+                assert_eq!(broker.settle(&released).await.unwrap(), vec![Settled::Done; 3]);
+            }
+            _ => {
+                site.clock.advance(LEASE);
+                assert_eq!(broker.reap(&request(&queue(n), 9)).await.unwrap().len(), 3);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn jobs_whose_leases_another_program_removes_are_not_lost() {
+    let site = site();
+    site.broker.enqueue(vec![job("a"), job("b")]).await.unwrap();
+    let leases = site.lease(9).await;
+    site.server.command("DEL afresh:{default}:leased");
+    assert_eq!(site.broker.settle(&[done(&leases[0], b"")]).await.unwrap(), [Settled::Stale]);
+    site.clock.advance(LEASE);
+    assert_eq!(site.broker.reap(&request("default", 9)).await.unwrap(), []);
+    assert_eq!(site.lease(9).await.len(), 2);
 }
 
 #[tokio::test]

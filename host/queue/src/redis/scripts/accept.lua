@@ -152,7 +152,7 @@ local function holder(unique)
   local ends = tonumber(redis.call('ZSCORE', K['unique-until'], unique) or 0)
   if ends > 0 then return ends > now and id or nil end
   -- Its holder lets it go when it ends; this is for one that another program has removed.
-  return redis.call('EXISTS', record(id)) == 1 and id or nil
+  return is_taken(id) and id or nil
 end
 
 local function hold_unique(id, unique, for_ms)

@@ -20,7 +20,7 @@ local first, jobs, unique = 4 + 6 * batches + ids, {}, {}
 for i = first, #ARGV, 7 do
   local job, reason = read_job(unpack(ARGV, i + 1, i + 6))
   if not job then return redis.error_reply('INVALID job ' .. ARGV[i + 1] .. ': ' .. reason) end
-  if redis.call('EXISTS', record(job.id)) == 1 then return { 'job', job.id } end
+  if is_taken(job.id) then return { 'job', job.id } end
   local key = job.others.unique_key
   local other = key and (unique[key] or holder(key))
   if other then return { 'unique', key, other } end
@@ -29,7 +29,7 @@ for i = first, #ARGV, 7 do
   jobs[#jobs + 1] = job
 end
 for i = first - ids, first - 1 do
-  if redis.call('EXISTS', record(ARGV[i])) == 1 then return { 'job', ARGV[i] } end
+  if is_taken(ARGV[i]) then return { 'job', ARGV[i] } end
 end
 
 for i = 4, 4 + 6 * (batches - 1), 6 do

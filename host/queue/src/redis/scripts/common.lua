@@ -46,7 +46,7 @@ end
 -- two for each job, which cost Redis more than all else. For whatever else is to be done with a job, `record` first makes its
 -- record a hash.
 
--- The most bytes of a payload, and of history and reply together: a batch is read before it is known what fits.
+-- The most bytes of a payload, and of a text in `ended`: a batch is read before it is known what fits.
 local SHORT = 2048
 
 local RECORD = KEYS[1] .. ':job:'
@@ -86,10 +86,26 @@ local function write_out(id)
     fields[#fields + 1] = name
     fields[#fields + 1] = value
   end
-  redis.call('HSET', RECORD .. id, unpack(fields))
+  local written = redis.pcall('HSET', RECORD .. id, unpack(fields))
+  if type(written) == 'table' and written.err then
+    -- Another program has put something else there: an error half way would cost the jobs beside this one.
+    redis.call('UNLINK', RECORD .. id)
+    redis.call('HSET', RECORD .. id, unpack(fields))
+  end
   redis.call('HDEL', K.short, id)
   redis.call('HDEL', K.leased, id)
   redis.call('HDEL', K.ended, id)
+end
+
+-- Whether there is a job of this id.
+local function is_taken(id)
+  return redis.call('EXISTS', RECORD .. id) == 1 or redis.call('HEXISTS', K.short, id) == 1
+end
+
+-- Whether a text in `leased` is a lease of this token.
+local SPACE = string.byte(' ')
+local function is_of_token(lease, token)
+  return string.find(lease, token, 1, true) == 1 and string.byte(lease, #token + 1) == SPACE
 end
 
 -- The key of a job's record, which is a hash from now on.

@@ -7,9 +7,11 @@
 -- States   running → running
 local most = tonumber(ARGV[2])
 for i = 3, #ARGV, 4 do
-  local key, progress, new = record(ARGV[i]), ARGV[i + 2], ARGV[i + 3]
+  local id, token, progress, new = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+  local lease = redis.call('HGET', K.leased, id)
+  local key = lease and is_of_token(lease, token) and record(id) or RECORD .. id
   local job = redis.pcall('HMGET', key, 'token', 'log')
-  if job[1] == ARGV[i + 1] then
+  if job[1] == token then
     if progress ~= '' then redis.call('HSET', key, 'progress', progress) end
     if new ~= '' then
       local log = (job[2] or '') .. new

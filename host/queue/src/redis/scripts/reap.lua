@@ -38,6 +38,11 @@ for _, id in ipairs(expired) do
     token = token + 1
   else
     redis.call('ZREM', K.running, id)
+    redis.call('HDEL', K.leased, id)
+    -- Another program has removed its short record's lease: else nobody would ever come upon it again.
+    if job[1] == 'queued' and not job[13] and not redis.call('ZSCORE', K.queued, id) then
+      queue_up({ place(0), id })
+    end
   end
 end
 return done({ now, more and 1 or 0, bytes, cmsgpack.pack(leases) })

@@ -11,7 +11,7 @@ for i = 3, first - 1 do names[#names + 1] = ARGV[i] end
 
 local function value_of(job, name)
   local measured = string.match(name, '^#(.*)$')
-  if measured then return text(#(job[measured] or '')) end
+  if measured then return job[measured] and text(#job[measured]) or false end
   return job[name] or false
 end
 
@@ -25,7 +25,8 @@ for i = first, #ARGV do
     if fields.err and not string.find(fields.err, '^WRONGTYPE') then return fields end
     for n, name in ipairs(names) do
       local measured = not fields.err and string.match(name, '^#(.*)$')
-      values[n] = measured and text(redis.call('HSTRLEN', RECORD .. ARGV[i], measured)) or fields[n] or false
+      local there = measured and redis.call('HEXISTS', RECORD .. ARGV[i], measured) == 1
+      values[n] = there and text(redis.call('HSTRLEN', RECORD .. ARGV[i], measured)) or fields[n] or false
     end
   end
   answers[#answers + 1] = values

@@ -17,7 +17,6 @@ local KEEP_CANCELLED, brief = ARGV[2], tonumber(ARGV[3])
 local WORDS = '^(%a+) (%d+) ([%a_]+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S*)$'
 -- The number of jobs that come with it.
 local JOBS = '^%a+ %d+ [%a_]+ %d+ %d+ %d+ %d+ (%d+) '
-local SPACE = string.byte(' ')
 local ENDS, now_text = { complete = 'succeeded', bury = 'dead', cancel = 'cancelled' }, text(now)
 local gone, entries, reply = {}, {}, {}
 local function enter(index, score, id)
@@ -99,7 +98,7 @@ end
 
 -- Whether the lease of this token is still its job's: of a short record, whose lease this is, or of a hash.
 local function holds(id, token, lease)
-  if lease then return string.find(lease, token, 1, true) == 1 and string.byte(lease, #token + 1) == SPACE end
+  if lease then return is_of_token(lease, token) end
   return redis.pcall('HGET', RECORD .. id, 'token') == token
 end
 
@@ -135,6 +134,7 @@ for n = 1, brief do
   places[n] = i
   i = i + 3
 end
+local whole = {}
 for n, lease in ipairs(leases_of(places)) do
   local id, token, what = ARGV[places[n]], ARGV[places[n] + 1], ARGV[places[n] + 2]
   local held = not done_with[id] and holds(id, token, lease)
@@ -144,7 +144,7 @@ for n, lease in ipairs(leases_of(places)) do
     if lease and #what <= SHORT then
       settle_short(id, what)
     else
-      settle_success(id, what)
+      whole[#whole + 1] = places[n]
     end
   end
   reply[n] = held and 1 or 0
@@ -154,6 +154,8 @@ if #over > 0 then
   if #ends > 0 then in_parts('HSET', K.ended, ends) end
   if #forgotten > 0 then redis.call('HDEL', K.short, unpack(forgotten)) end
 end
+-- After all of them: what follows one of these may have an id that is free by then.
+for _, place in ipairs(whole) do settle_success(ARGV[place], ARGV[place + 2]) end
 
 places = {}
 while i <= #ARGV do
