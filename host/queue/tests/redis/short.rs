@@ -214,7 +214,7 @@ async fn what_stands_in_the_place_of_a_hash_costs_no_job_beside_it() {
     let queue = |n: usize| format!("q{n}");
     let spoil = |n: usize| site.server.command(&format!("SET afresh:{{q{n}}}:job:bad text"));
     for n in 0..5 {
-        broker.enqueue(["a", "bad", "z"].map(|name| job(name).queue(&queue(n))).into()).await.unwrap();
+        broker.enqueue(["a", "bad", "z"].map(|name| job(name).queue(queue(n))).into()).await.unwrap();
     }
     let limit = Limit { concurrency: Some(9), rate: None };
     broker.set_limit(&queue(0), &Scope::Task("t".into()), &limit).await.unwrap();
