@@ -24,7 +24,7 @@ const PAGE: usize = 1_000;
 impl Inspect for RedisBroker {
     async fn job(&self, id: &JobId) -> Result<Option<JobView>, BrokerError> {
         for queue in self.queue_names().await? {
-            if let Some(view) = self.views(&queue, std::slice::from_ref(id)).await?.pop() {
+            if let Some(view) = self.view(&queue, id).await? {
                 return Ok(Some(view));
             }
         }
@@ -67,7 +67,7 @@ impl Inspect for RedisBroker {
         all.truncate(filter.limit);
         let mut failures = Vec::with_capacity(all.len());
         for (group, queue) in all {
-            let view = self.views(&queue, std::slice::from_ref(&group.newest)).await?.pop();
+            let view = self.view(&queue, &group.newest).await?;
             let error = view.and_then(|view| view.attempts.into_iter().next()?.error);
             failures.push(Failures { message: error.map(|error| error.message).unwrap_or_default(), ..group });
         }
@@ -87,7 +87,7 @@ impl Inspect for RedisBroker {
         .await?;
         let mut views = Vec::with_capacity(newest.len());
         for (_, id, queue) in newest.into_iter().rev() {
-            views.extend(self.views(&queue, &[id]).await?);
+            views.extend(self.view(&queue, &id).await?);
         }
         Ok(views)
     }
@@ -170,14 +170,10 @@ impl RedisBroker {
         Ok(names)
     }
 
-    /// The jobs of these ids that are in this queue.
-    async fn views(&self, queue: &str, ids: &[JobId]) -> Result<Vec<JobView>, BrokerError> {
-        let mut views = Vec::with_capacity(ids.len());
-        for id in ids {
-            let row: Option<ViewRow> = self.see(queue, &VIEW_FIELDS, [id.as_str()], 0).await?.pop();
-            views.extend(row.and_then(|row| record::view(queue, id.clone(), &row)));
-        }
-        Ok(views)
+    /// The job of this id, if it is in this queue.
+    async fn view(&self, queue: &str, id: &JobId) -> Result<Option<JobView>, BrokerError> {
+        let row: Option<ViewRow> = self.see(queue, &VIEW_FIELDS, [id.as_str()], 0).await?.pop();
+        Ok(row.and_then(|row| record::view(queue, id.clone(), &row)))
     }
 
     /// Values of the records with these ids, which may well be so many bytes.

@@ -173,16 +173,16 @@ local SHORT_BEGINS = text(VERSION) .. ' ' .. at .. ' '
 -- key. Those accepted are put into their indexes by `put_accepted`.
 local function accept(job)
   local id, others = job.id, job.others
-  if redis.call('EXISTS', RECORD .. id) == 1 then return 0 end
   local later = job.run_at and job.run_at > now
   local plain = job.kept == '' and job.links == '' and not job.batch and next(others) == nil
   if plain and not later and job.priority == 0 and #job.payload <= SHORT then
+    if redis.call('EXISTS', RECORD .. id) == 1 then return 0 end
     if redis.call('HSETNX', K.short, id, SHORT_BEGINS .. job.task .. ' ' .. job.payload) == 0 then return 0 end
     queued[#queued + 1] = place(0, nil)
     queued[#queued + 1] = id
     return 1
   end
-  if redis.call('HEXISTS', K.short, id) == 1 then return 0 end
+  if is_taken(id) then return 0 end
   local other = others.unique_key and holder(others.unique_key)
   if other then return other end
   local fields, count = {

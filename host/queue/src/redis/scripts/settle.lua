@@ -129,25 +129,34 @@ local function leases_of(places)
   return #ids > 0 and redis.call('HMGET', K.leased, unpack(ids)) or ids
 end
 
-local places, done_with, i = {}, {}, 4
+-- Answers for the settlement at this place: whether it is carried out, as only the first one of a job is.
+local done_with = {}
+local function take(place, lease)
+  local id = ARGV[place]
+  local held = not done_with[id] and holds(id, ARGV[place + 1], lease)
+  if held then
+    done_with[id] = true
+    gone[#gone + 1] = id
+  end
+  reply[#reply + 1] = held and 1 or 0
+  return held
+end
+
+local places, i = {}, 4
 for n = 1, brief do
   places[n] = i
   i = i + 3
 end
 local whole = {}
 for n, lease in ipairs(leases_of(places)) do
-  local id, token, what = ARGV[places[n]], ARGV[places[n] + 1], ARGV[places[n] + 2]
-  local held = not done_with[id] and holds(id, token, lease)
-  if held then
-    done_with[id] = true
-    gone[#gone + 1] = id
-    if lease and #what <= SHORT then
-      settle_short(id, what)
+  local place = places[n]
+  if take(place, lease) then
+    if lease and #ARGV[place + 2] <= SHORT then
+      settle_short(ARGV[place], ARGV[place + 2])
     else
-      whole[#whole + 1] = places[n]
+      whole[#whole + 1] = place
     end
   end
-  reply[n] = held and 1 or 0
 end
 if #over > 0 then
   redis.call('HDEL', K.leased, unpack(over))
@@ -164,14 +173,10 @@ while i <= #ARGV do
 end
 for n, lease in ipairs(leases_of(places)) do
   local place = places[n]
-  local id, token = ARGV[place], ARGV[place + 1]
-  local held = not done_with[id] and holds(id, token, lease)
-  if held then
-    done_with[id] = true
-    gone[#gone + 1] = id
+  if take(place, lease) then
+    local id = ARGV[place]
     settle_record(id, record(id), ARGV[place + 2], place + 5, ARGV[place + 3], ARGV[place + 4])
   end
-  reply[#reply + 1] = held and 1 or 0
 end
 
 if #gone > 0 then
