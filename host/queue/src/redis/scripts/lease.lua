@@ -94,15 +94,17 @@ local function lease_of_record(id, key, score)
 end
 
 -- The same of a short record. There is nothing to look at in it, unless it is of another version or under a limit.
-local KNOWN, shorts_leased = text(VERSION) .. ' ', 0
+local HEAD, shorts_leased = '^' .. text(VERSION) .. ' %d+ %S+ ', 0
 local function lease_of_short(id, short, score)
-  if string.sub(short, 1, #KNOWN) ~= KNOWN then return lease_of_record(id, record(id), score) end
-  if limited and limits_of(string.match(short, '^%d+ %d+ (%S+)') or '')[1] then
+  local _, head = string.find(short, HEAD)
+  if not head then return lease_of_record(id, record(id), score) end
+  if limited and limits_of(string.match(short, '^%d+ %d+ (%S+)'))[1] then
     return lease_of_record(id, record(id), score)
   end
-  if too_large(#short) then return false end
+  local size = #short - head
+  if too_large(size) then return false end
   local lease = text(token)
-  lease = lease .. (hand_out(id, #short, short) and ' 1 ' or ' 0 ') .. score .. ' ' .. worker
+  lease = lease .. (hand_out(id, size, short) and ' 1 ' or ' 0 ') .. score .. ' ' .. worker
   shorts_leased = shorts_leased + 1
   leased[2 * shorts_leased - 1], leased[2 * shorts_leased] = id, lease
   if is_fair() then note_turn(score, 0) end
