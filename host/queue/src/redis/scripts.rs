@@ -1,7 +1,7 @@
 //! The scripts, one a verb: each is one atomic step. Their headers say what they are given and what they answer. What they
-//! share stands once, in `common.lua`, which is put before each of them, how a job is made in `accept.lua`, what becomes of
-//! chains and batches in `flow.lua`, what keeps jobs from starting in `limits.lua`, and how they leave their queue in
-//! `ends.lua`.
+//! share stands once, in `common.lua`, which is put before each of them. Four parts come after it where they may be needed:
+//! how a job is made in `accept.lua`, what becomes of chains and batches in `flow.lua`, what keeps jobs from starting in
+//! `limits.lua`, and how they leave their queue in `ends.lua`.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;

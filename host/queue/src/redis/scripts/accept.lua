@@ -1,4 +1,5 @@
--- How a job is made; it stands, after common.lua, before each script that makes one.
+-- How a job is made: a part (common.lua) that stands before each script that makes one.
+local accept = part(function()
 
 -- The least that each number may be; what workers read of the options, and what scripts do.
 local OF_WORKERS = { max_attempts = 1, min_backoff_ms = 0, max_backoff_ms = 0, timeout_ms = 1, memory = 1 }
@@ -222,3 +223,6 @@ local function put_accepted()
   schedule(K['start-by'], start_by)
   queued, scheduled, start_by = {}, {}, {}
 end
+
+return { read_job = read_job, read_link = read_link, holder = holder, job = accept, put = put_accepted }
+end)

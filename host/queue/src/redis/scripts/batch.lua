@@ -10,7 +10,7 @@
 -- Errors   INVALID with a sentence; nothing was accepted
 -- States   (none) → queued, scheduled
 local batches, ids = tonumber(ARGV[2]), tonumber(ARGV[3])
-local function exists(batch) return redis.call('EXISTS', batch_key(batch)) == 1 end
+local function exists(batch) return redis.call('EXISTS', flow.batch_key(batch)) == 1 end
 if exists(ARGV[4]) then return 0 end
 for i = 1, batches - 1 do
   if exists(ARGV[4 + 6 * i]) then return { 'batch', ARGV[4 + 6 * i] } end
@@ -18,11 +18,11 @@ end
 
 local first, jobs, unique = 4 + 6 * batches + ids, {}, {}
 for i = first, #ARGV, 7 do
-  local job, reason = read_job(unpack(ARGV, i + 1, i + 6))
+  local job, reason = accept.read_job(unpack(ARGV, i + 1, i + 6))
   if not job then return redis.error_reply('INVALID job ' .. ARGV[i + 1] .. ': ' .. reason) end
   if is_taken(job.id) then return { 'job', job.id } end
   local key = job.others.unique_key
-  local other = key and (unique[key] or holder(key))
+  local other = key and (unique[key] or accept.holder(key))
   if other then return { 'unique', key, other } end
   if key then unique[key] = job.id end
   job.batch = ARGV[i]
@@ -34,15 +34,15 @@ end
 
 for i = 4, 4 + 6 * (batches - 1), 6 do
   local id, parent = ARGV[i], ARGV[i + 1]
-  redis.call('HSET', batch_key(id), 'state', 'open', 'at', text(now), 'parent', parent, 'total', ARGV[i + 2],
+  redis.call('HSET', flow.batch_key(id), 'state', 'open', 'at', text(now), 'parent', parent, 'total', ARGV[i + 2],
     'pending', ARGV[i + 2], 'succeeded', 0, 'dead', 0, 'cancelled', 0, 'expired', 0, 'removed', 0,
     'batches', ARGV[i + 3], 'callback', ARGV[i + 4], 'tail', ARGV[i + 5])
   if parent == '' then redis.call('ZADD', K.batches, text(now), id) end
 end
 if not is_fair() then reserve(#jobs) end
 for _, job in ipairs(jobs) do
-  accept(job)
-  join(job.batch, job.id)
+  accept.job(job)
+  flow.join(job.batch, job.id)
 end
-put_accepted()
+accept.put()
 return done(1)

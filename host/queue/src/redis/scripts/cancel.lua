@@ -8,14 +8,14 @@
 local reply = {}
 for i = 3, #ARGV do
   local id = ARGV[i]
-  local job, answer = leaving(id), 0
+  local job, answer = ends.leaving(id), 0
   if not job.state then
     answer = -1
   elseif job.state == 'scheduled' or job.state == 'queued' then
-    end_unrun(id, job, 'cancelled', tonumber(ARGV[2]))
+    ends.end_unrun(id, job, 'cancelled', tonumber(ARGV[2]))
     answer = 1
   elseif job.state == 'running' then
-    ask_to_end(id)
+    ends.ask_to_end(id)
     answer = 2
   end
   reply[#reply + 1] = answer

@@ -35,6 +35,15 @@ local function in_parts(command, key, values)
   end
 end
 
+-- A part of these scripts that few calls need: `load`, which answers what is in it, is called when something in it is first
+-- asked for. To make the functions of all parts would take longer than most calls do.
+local PART = { __index = function(part, name)
+  setmetatable(part, nil)
+  for known, value in pairs(part.load()) do part[known] = value end
+  return part[name]
+end }
+local function part(load) return setmetatable({ load = load }, PART) end
+
 -- Records -------------------------------------------------------------------------------------------------------------
 -- A job's record is a hash of its own. Most jobs can do without: one that asks for nothing, is under no limit, is small
 -- and succeeds at its first start has a *short* record, a text in each of up to three hashes of its queue:

@@ -1,5 +1,6 @@
--- What has to be done when a job leaves the queue; it stands, after flow.lua and limits.lua, before each script in which one
--- does.
+-- What has to be done when a job leaves the queue: a part (common.lua) that stands, after flow.lua and limits.lua, before
+-- each script in which one does.
+local ends = part(function()
 
 -- What has to be known of a job that leaves the queue.
 local LEAVING = { 'state', 'task', 'key', 'held', 'unique', 'scope', 'start_by', 'flow' }
@@ -29,7 +30,7 @@ local function leave(id, job)
     if redis.call('EXISTS', K['held:' .. job.held]) == 0 then redis.call('ZREM', K.again, job.held) end
   else
     redis.call('ZREM', K.queued, id)
-    if redis.call('EXISTS', K.limits) == 1 then pass_on(limits_of(job.task or '', job.key)) end
+    if redis.call('EXISTS', K.limits) == 1 then limits.pass_on(limits.of(job.task or '', job.key)) end
   end
 end
 
@@ -40,7 +41,7 @@ local function end_unrun(id, job, state, keep)
   redis.call('HSET', record(id), 'state', state, 'finished', text(now))
   redis.call('HDEL', record(id), 'held')
   redis.call('ZADD', K[state], text(now + keep), id)
-  if job.flow then ended(job.flow, state) end
+  if job.flow then flow.ended(job.flow, state) end
 end
 
 -- Tells the worker of a running job to end it.
@@ -74,5 +75,11 @@ local function forget(id, job)
   end
   let_go(id, job.unique)
   redis.call('UNLINK', record(id))
-  if waits and job.flow then ended(job.flow, 'removed') end
+  if waits and job.flow then flow.ended(job.flow, 'removed') end
 end
+
+return {
+  leaving = leaving, let_go = let_go, end_unrun = end_unrun, ask_to_end = ask_to_end, count_dead = count_dead,
+  uncount_dead = uncount_dead, forget = forget,
+}
+end)

@@ -15,13 +15,13 @@ if #KEYS ~= 1 or count < 1 or count ~= math.floor(count) then
 end
 local jobs = {}
 for i = 1, count do
-  local job, reason = read_job(unpack(ARGV, 2 + (i - 1) * FIELDS, 1 + i * FIELDS))
+  local job, reason = accept.read_job(unpack(ARGV, 2 + (i - 1) * FIELDS, 1 + i * FIELDS))
   if not job then return redis.error_reply('INVALID job ' .. i .. ' of ' .. count .. ': ' .. reason) end
   jobs[i] = job
 end
 
 if not is_fair() then reserve(count) end
 local answers = {}
-for i, job in ipairs(jobs) do answers[i] = accept(job) end
-put_accepted()
+for i, job in ipairs(jobs) do answers[i] = accept.job(job) end
+accept.put()
 return done(answers)

@@ -10,10 +10,10 @@
 local name = ARGV[2]
 if tonumber(redis.call('ZSCORE', K['cron-due'], name) or -1) ~= tonumber(ARGV[3]) then return 0 end
 if ARGV[6] then
-  local job, reason = read_job(unpack(ARGV, 6, 11))
+  local job, reason = accept.read_job(unpack(ARGV, 6, 11))
   if not job then return redis.error_reply('INVALID ' .. reason) end
-  accept(job)
-  put_accepted()
+  accept.job(job)
+  accept.put()
 end
 if ARGV[4] == '' then
   redis.call('ZREM', K['cron-due'], name)

@@ -1,11 +1,12 @@
--- What becomes of chains and batches when a job ends; it stands, after common.lua and accept.lua, before each script in
--- which one does.
+-- What becomes of chains and batches when a job ends: a part (common.lua) that stands, after accept.lua, before each script
+-- in which one does.
 --
 -- A job that is part of something says so in its field `flow`: the id of its batch, or nothing, then a line for each job
 -- that is to follow it (accept.lua). A batch is a hash:
 --   state (open, finished, cancelled) · at · finished · parent · batches (the ids of those that stand in it, a line each)
 --   total · pending · succeeded · dead · cancelled · expired · removed: its members
 --   callback (lines, as for a chain) · tail (the end of the callback's payload) · called (1 once it was enqueued)
+local flow = part(function()
 
 -- How long a batch is kept after it has ended: a day, as in policy.rs.
 local KEEP_BATCH = 24 * 3600 * 1000000
@@ -24,11 +25,11 @@ end
 local function follow(lines, payload, batch)
   local first, rest = parts_of(lines)
   local fine, value = pcall(cjson.decode, first)
-  local job = fine and read_link(value)
+  local job = fine and accept.read_link(value)
   if not job then return false end
   job.payload, job.links, job.batch = payload, rest, batch ~= '' and batch or nil
-  if accept(job) ~= 1 then return false end
-  put_accepted()
+  if accept.job(job) ~= 1 then return false end
+  accept.put()
   if batch ~= '' then join(batch, job.id) end
   return true
 end
@@ -111,3 +112,6 @@ local function rejoin(id, flow, state)
     redis.call('HSET', record(id), 'flow', '\n' .. lines)
   end
 end
+
+return { batch_key = batch_key, parts_of = parts_of, join = join, ended = ended, rejoin = rejoin }
+end)

@@ -17,16 +17,16 @@ local max, max_bytes, has, begin = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumbe
 local LOOKED_AT = math.max(1000, max)
 
 local limited = redis.call('EXISTS', K.limits) == 1
-if limited then max = math.min(max, (room('queue'))) end
+if limited then max = math.min(max, (limits.room('queue'))) end
 
-local ends, worker = text(now + tonumber(ARGV[4])), ARGV[5]
+local lease_ends, worker = text(now + tonumber(ARGV[4])), ARGV[5]
 local leases, running, leased, count, bytes, looked_at, more = {}, {}, {}, 0, 0, 0, false
 local token, turns = tonumber(ARGV[7]), {}
 
 -- The limit that keeps a job from starting, and until when; or nil.
 local function held_by(names)
   for _, name in ipairs(names) do
-    local free, at = room(name)
+    local free, at = limits.room(name)
     if free < 1 then return name, at end
   end
 end
@@ -47,7 +47,7 @@ local function too_large(size) return size > math.max(max_bytes - bytes, 0) and 
 -- The job has a lease, of the next token; answers whether it begins at once.
 local function hand_out(id, size, what)
   bytes = bytes + size
-  running[2 * count + 1], running[2 * count + 2] = ends, id
+  running[2 * count + 1], running[2 * count + 2] = lease_ends, id
   leases[2 * count + 1], leases[2 * count + 2] = id, what
   count = count + 1
   token = token + 1
@@ -62,13 +62,13 @@ local function lease_of_record(id, key, score)
   if job[1] ~= 'queued' then return true end
   local task, payload, at, history, start_by = job[2] or '', job[3] or '', job[4] or '', job[12] or '', job[14]
   local starts, size = number(job[18] or '0'), #payload + #history
-  local names = limited and limits_of(task, job[13]) or {}
+  local names = limited and limits.of(task, job[13]) or {}
   local limit, until_when = newer(job[5]), math.huge
   if not limit then limit, until_when = held_by(names) end
   if starts == 0 and start_by and (number(start_by) or math.huge) <= now then
-    end_unrun(id, leaving(id), 'expired', tonumber(ARGV[9]))
+    ends.end_unrun(id, ends.leaving(id), 'expired', tonumber(ARGV[9]))
   elseif limit then
-    hold(id, score, limit, until_when, names)
+    limits.hold(id, score, limit, until_when, names)
   elseif too_large(size) then
     return false
   else
@@ -82,12 +82,12 @@ local function lease_of_record(id, key, score)
     redis.call('HSET', key, 'state', 'running', 'token', token_text, 'worker', worker, 'starts', starts, 'score', score,
       'begun', begins and '1' or '0')
     if names[1] then
-      for _, name in ipairs(names) do start_under(name, 1) end
+      for _, name in ipairs(names) do limits.start_under(name, 1) end
       redis.call('HSET', key, 'counted', table.concat(names, '\n'))
     end
     if start_by then redis.call('ZREM', K['start-by'], id) end
     if job[17] then redis.call('HDEL', key, 'progress') end
-    if job[16] == 'queued' then let_go(id, job[15]) end
+    if job[16] == 'queued' then ends.let_go(id, job[15]) end
     if is_fair() then note_turn(score, number(job[8]) or 0) end
   end
   return true
@@ -98,7 +98,7 @@ local HEAD, shorts_leased = '^' .. text(VERSION) .. ' %d+ %S+ ', 0
 local function lease_of_short(id, short, score)
   local _, head = string.find(short, HEAD)
   if not head then return lease_of_record(id, record(id), score) end
-  if limited and limits_of(string.match(short, '^%d+ %d+ (%S+)'))[1] then
+  if limited and limits.of(string.match(short, '^%d+ %d+ (%S+)'))[1] then
     return lease_of_record(id, record(id), score)
   end
   local size = #short - head
@@ -135,13 +135,13 @@ end
 if #leased > 0 then in_parts('HSET', K.leased, leased) end
 if count > 0 then
   in_parts('ZADD', K.running, running)
-  if limited and rule('queue') then start_under('queue', count) end
+  if limited and limits.rule('queue') then limits.start_under('queue', count) end
 end
-if limited and rule('queue') then
-  local free, at = room('queue')
-  if free == 0 and redis.call('EXISTS', K.queued) == 1 then look_again('queue', at) end
+if limited and limits.rule('queue') then
+  local free, at = limits.room('queue')
+  if free == 0 and redis.call('EXISTS', K.queued) == 1 then limits.look_again('queue', at) end
 end
-keep_counts()
+if limited then limits.keep_counts() end
 for priority, turn in pairs(turns) do
   redis.call('HSET', K.fair, text(priority), text(turn))
 end

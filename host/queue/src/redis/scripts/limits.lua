@@ -1,8 +1,9 @@
--- What keeps jobs from starting; it stands, after common.lua, before each script in which jobs start or end.
+-- What keeps jobs from starting: a part (common.lua) that stands before each script in which jobs start or end.
 --
 -- A limit has a name (`queue`, `task:T`, `key:K`) and a rule: "CONCURRENCY INTERVAL BURST PAUSED", where -1 and 0 are no
 -- limit. `keys` is the rule of every key that has none of its own. A queued job that a limit keeps from starting is held:
 -- it waits under the limit's name and not in the queue, so that it is in nobody's way.
+local limits = part(function()
 
 local rules
 local function rule(name)
@@ -160,3 +161,9 @@ local function end_under(counted)
     if redis.call('EXISTS', K['held:' .. name]) == 1 then let_back(name, 1) end
   end
 end
+
+return {
+  rule = rule, of = limits_of, room = room, start_under = start_under, end_under = end_under, keep_counts = keep_counts,
+  hold = hold, let_back = let_back, pass_on = pass_on, look_again = look_again, busy = busy, changed = changed,
+}
+end)

@@ -19,8 +19,8 @@ local function due(key) return redis.call('ZRANGE', key, '-inf', now, 'BYSCORE',
 local late = due(K['start-by'])
 local more = #late == max
 for _, id in ipairs(late) do
-  local job = leaving(id)
-  if job.state == 'scheduled' or job.state == 'queued' then end_unrun(id, job, 'expired', keep) end
+  local job = ends.leaving(id)
+  if job.state == 'scheduled' or job.state == 'queued' then ends.end_unrun(id, job, 'expired', keep) end
   redis.call('ZREM', K['start-by'], id)
 end
 
@@ -42,7 +42,7 @@ queue_up(entries)
 -- What workers of older versions held: its record was of a newer one to them.
 for version = 2, VERSION do
   local name = 'record:' .. text(version)
-  if redis.call('EXISTS', K['held:' .. name]) == 1 then let_back(name, max) end
+  if redis.call('EXISTS', K['held:' .. name]) == 1 then limits.let_back(name, max) end
 end
 
 local left = max
@@ -51,8 +51,8 @@ for _, name in ipairs(due(K.again)) do
     redis.call('ZREM', K.again, name)
     wake = true
   elseif left > 0 then
-    left = left - let_back(name, left)
-    if left == 0 then look_again(name, now) end
+    left = left - limits.let_back(name, left)
+    if left == 0 then limits.look_again(name, now) end
   end
 end
 more = more or left == 0
@@ -73,16 +73,16 @@ end
 local over = due(K['batches-ended'])
 more = more or #over == max
 for _, batch in ipairs(over) do
-  redis.call('UNLINK', batch_key(batch), K['batch-jobs:' .. batch])
+  redis.call('UNLINK', flow.batch_key(batch), K['batch-jobs:' .. batch])
   redis.call('ZREM', K.batches, batch)
   redis.call('ZREM', K['batches-ended'], batch)
 end
 
 -- Forgets a dead job; a unique key that it holds for a time it goes on holding, for no person wanted it gone.
 local function forget_dead(id)
-  local job = leaving(id)
+  local job = ends.leaving(id)
   job.unique = nil
-  forget(id, job)
+  ends.forget(id, job)
 end
 
 -- Dead jobs that are too old; then, while there are too many bytes of them, the oldest.

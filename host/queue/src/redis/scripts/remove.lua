@@ -7,8 +7,8 @@
 local reply = {}
 for i = 2, #ARGV do
   local id = ARGV[i]
-  local job = leaving(id)
-  if job.state and job.state ~= 'running' then forget(id, job) end
+  local job = ends.leaving(id)
+  if job.state and job.state ~= 'running' then ends.forget(id, job) end
   reply[#reply + 1] = not job.state and -1 or job.state ~= 'running' and 1 or 0
 end
 return done(reply)

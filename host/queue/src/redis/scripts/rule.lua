@@ -26,7 +26,7 @@ if name ~= 'queue' and after then
   if name ~= 'keys' then found[name] = 0 end
   for _, id in ipairs(redis.call('ZRANGE', K.running, 0, -1)) do
     local job = redis.call('HMGET', record(id), 'task', 'key', 'counted')
-    local names = limits_of(job[1] or '', job[2])
+    local names = limits.of(job[1] or '', job[2])
     local counted = job[3] or ''
     for _, under in ipairs(names) do
       found[under] = (found[under] or 0) + 1
@@ -37,15 +37,15 @@ if name ~= 'queue' and after then
     if counted ~= (job[3] or '') then redis.call('HSET', RECORD .. id, 'counted', counted) end
   end
   for under, count in pairs(found) do
-    busy[under] = count
-    changed[under] = true
+    limits.busy[under] = count
+    limits.changed[under] = true
   end
-  keep_counts()
+  limits.keep_counts()
 end
 
 -- A bucket is no emptier than empty: a rate that was raised holds at once, and one that was taken away is forgotten.
 local function clamp(bucket)
-  local full, limit = tonumber(redis.call('ZSCORE', K.buckets, bucket)), rule(bucket)
+  local full, limit = tonumber(redis.call('ZSCORE', K.buckets, bucket)), limits.rule(bucket)
   local latest = limit and now + limit.burst * limit.interval or 0
   if full and full > latest then redis.call('ZADD', K.buckets, text(latest), bucket) end
 end
@@ -62,9 +62,9 @@ if name == 'queue' then
   wake = redis.call('EXISTS', K.queued) == 1
 elseif name == 'keys' then
   for _, held in ipairs(redis.call('ZRANGE', K.again, 0, -1)) do
-    if string.sub(held, 1, 4) == 'key:' then look_again(held, now) end
+    if string.sub(held, 1, 4) == 'key:' then limits.look_again(held, now) end
   end
 elseif redis.call('EXISTS', K['held:' .. name]) == 1 then
-  look_again(name, now)
+  limits.look_again(name, now)
 end
 return done(1)

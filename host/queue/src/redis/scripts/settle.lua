@@ -27,10 +27,12 @@ local function enter(index, score, id)
 end
 
 -- Accepts a job that an attempt enqueued; one for another queue, which may be on another server, goes to the outbox.
+local accepted = false
 local function send(queue, id, ...)
   if queue == '' then
-    local job = read_job(id, ...)
-    if job then accept(job) end
+    local job = accept.read_job(id, ...)
+    if job then accept.job(job) end
+    accepted = true
     return
   end
   local name = queue .. ':' .. id
@@ -67,7 +69,7 @@ local released = {}
 local function settle_record(id, key, words, jobs_from, answer, history)
   local verb, span, outcome, starts, failures, waits, lost, jobs, fingerprint = string.match(words, WORDS)
   local job = redis.call('HMGET', key, 'cancel', 'counted', 'unique', 'flow')
-  local cancel, counted, unique, flow = job[1], job[2], job[3], job[4]
+  local cancel, counted, unique, part_of = job[1], job[2], job[3], job[4]
   for j = jobs_from, jobs_from + 7 * jobs - 1, 7 do send(unpack(ARGV, j, j + 6)) end
   if counted then released[#released + 1] = counted end
   if cancel and not ENDS[verb] then verb, span = 'cancel', KEEP_CANCELLED end
@@ -75,7 +77,7 @@ local function settle_record(id, key, words, jobs_from, answer, history)
   if not state then
     state, field, value, start_by = go_back(id, key, verb, span)
   else
-    if unique and redis.call('HGET', key, 'scope') ~= 'time' then let_go(id, unique) end
+    if unique and redis.call('HGET', key, 'scope') ~= 'time' then ends.let_go(id, unique) end
     if verb == 'bury' then
       enter(state, value, id)
     elseif span ~= '0' then
@@ -91,9 +93,9 @@ local function settle_record(id, key, words, jobs_from, answer, history)
       'starts', starts, 'failures', failures, 'waits', waits, 'lost', lost)
     if fingerprint ~= '' then redis.call('HSET', key, 'fingerprint', fingerprint) end
     if cancel or counted then redis.call('HDEL', key, 'cancel', 'counted') end
-    if state == 'dead' then count_dead(id) end
+    if state == 'dead' then ends.count_dead(id) end
   end
-  if flow and ENDS[verb] then ended(flow, state, answer) end
+  if part_of and ENDS[verb] then flow.ended(part_of, state, answer) end
 end
 
 -- Whether the lease of this token is still its job's: of a short record, whose lease this is, or of a hash.
@@ -109,7 +111,7 @@ local function settle_success(id, what)
 end
 
 -- Short records end as short ones: the jobs' ids, what is written of them, and those that are not kept.
-local over, ends, forgotten, kept = {}, {}, {}, 0
+local over, texts, forgotten, kept = {}, {}, {}, 0
 local function settle_short(id, what)
   local keep = string.match(what, '^%d+')
   over[#over + 1] = id
@@ -117,7 +119,7 @@ local function settle_short(id, what)
     forgotten[#forgotten + 1] = id
   else
     kept = kept + 1
-    ends[2 * kept - 1], ends[2 * kept] = id, what
+    texts[2 * kept - 1], texts[2 * kept] = id, what
     enter('succeeded', after[keep], id)
   end
 end
@@ -160,7 +162,7 @@ for n, lease in ipairs(leases_of(places)) do
 end
 if #over > 0 then
   redis.call('HDEL', K.leased, unpack(over))
-  if #ends > 0 then in_parts('HSET', K.ended, ends) end
+  if #texts > 0 then in_parts('HSET', K.ended, texts) end
   if #forgotten > 0 then redis.call('HDEL', K.short, unpack(forgotten)) end
 end
 -- After all of them: what follows one of these may have an id that is free by then.
@@ -180,10 +182,10 @@ for n, lease in ipairs(leases_of(places)) do
 end
 
 if #gone > 0 then
-  local limits = redis.call('EXISTS', K.limits) == 1
-  local was_full = limits and room('queue') == 0
+  local limited = redis.call('EXISTS', K.limits) == 1
+  local was_full = limited and limits.room('queue') == 0
   in_parts('ZREM', K.running, gone)
-  busy.queue = nil
+  if limited then limits.busy.queue = nil end
   wake = wake or was_full and redis.call('EXISTS', K.queued) == 1
 end
 for index, list in pairs(entries) do
@@ -195,7 +197,9 @@ for index, list in pairs(entries) do
     in_parts('ZADD', K[index], list)
   end
 end
-put_accepted()
-for _, counted in ipairs(released) do end_under(counted) end
-keep_counts()
+if accepted then accept.put() end
+if #released > 0 then
+  for _, counted in ipairs(released) do limits.end_under(counted) end
+  limits.keep_counts()
+end
 return done(reply)
