@@ -70,11 +70,10 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let program = program::given_or_built(args.afresh.clone())?;
     let wasm = Guests::build(&program)?.noop;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut samples = Vec::new();
     for n in 1..=args.rounds {
         eprintln!("round {n} of {} …", args.rounds);
-        samples.push(runtime.block_on(round(&args, &program, &wasm))?);
+        samples.push(round(&args, &program, &wasm)?);
     }
     let findings = Findings::of(&samples);
     if args.json {
@@ -104,21 +103,39 @@ struct Ours {
 /// Between two jobs of an idle worker, so that it is: no worker is busy with a job for so long.
 const PAUSE: Duration = Duration::from_millis(10);
 
-async fn round(args: &Args, program: &Path, wasm: &[u8]) -> anyhow::Result<Round> {
+fn round(args: &Args, program: &Path, wasm: &[u8]) -> anyhow::Result<Round> {
+    // One at a time is handed over by one thread, as most programs would: to wake another one of the producer's takes as long
+    // as a good part of what is measured.
+    let one = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let many = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut round = Round { ours: Vec::new(), ping: Vec::new(), wake_up: Vec::new() };
     for kind in Kind::ALL {
-        let stage = Stage::start(kind, wasm).await?;
-        let _worker = stage.warm_workers(1, || stage.worker(program)).await?;
-        let idle = idle::measure(&stage, args.jobs, PAUSE).await?;
-        if let Some(url) = stage.redis_url() {
-            round.ping = afresh_probe::round_trips(&url, args.jobs).await?;
-            round.wake_up = afresh_probe::wake_ups(&url, args.jobs, PAUSE).await?;
-        }
-        let jobs = if kind == Kind::Redis { 60_000 } else { 20_000 };
-        let load = args.load * drain(&stage, (0..jobs).map(noop)).await?.rate();
-        round.ours.push(Ours { idle, load, loaded: loaded::measure(&stage, load, args.seconds).await? });
+        let idle = one.block_on(idle(args, kind, program, wasm, &mut round))?;
+        let (load, loaded) = many.block_on(loaded(args, kind, program, wasm))?;
+        round.ours.push(Ours { idle, load, loaded });
     }
     Ok(round)
+}
+
+/// A worker that has nothing else to do; and what Redis alone does.
+async fn idle(args: &Args, kind: Kind, program: &Path, wasm: &[u8], round: &mut Round) -> anyhow::Result<Sample> {
+    let stage = Stage::start(kind, wasm).await?;
+    let _worker = stage.warm_workers(1, || stage.worker(program)).await?;
+    let sample = idle::measure(&stage, args.jobs, PAUSE).await?;
+    if let Some(url) = stage.redis_url() {
+        round.ping = afresh_probe::round_trips(&url, args.jobs).await?;
+        round.wake_up = afresh_probe::wake_ups(&url, args.jobs, PAUSE).await?;
+    }
+    Ok(sample)
+}
+
+/// A worker under a part of the load that it can bear: how much that is, in jobs a second, and what it did.
+async fn loaded(args: &Args, kind: Kind, program: &Path, wasm: &[u8]) -> anyhow::Result<(f64, Sample)> {
+    let stage = Stage::start(kind, wasm).await?;
+    let _worker = stage.warm_workers(1, || stage.worker(program)).await?;
+    let jobs = if kind == Kind::Redis { 60_000 } else { 20_000 };
+    let load = args.load * drain(&stage, (0..jobs).map(noop)).await?.rate();
+    Ok((load, loaded::measure(&stage, load, args.seconds).await?))
 }
 
 /// A name, and the part of something that has it.
