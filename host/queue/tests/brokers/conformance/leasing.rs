@@ -42,7 +42,7 @@ pub(super) async fn a_lease_is_bounded_in_jobs_and_in_bytes(s: &Subject) {
     assert_eq!(names(&s.broker.lease(&ask(10_000)).await.unwrap()), ["d", "e"]);
     s.enqueue(["f", "g", "h", "i"].map(|name| sized(name, 100)).to_vec()).await;
     assert_eq!(names(&s.broker.lease(&ask(299)).await.unwrap()), ["f", "g"]);
-    assert_eq!(names(&s.broker.lease(&ask(200)).await.unwrap()), ["h", "i"], "nothing but payloads and histories counts");
+    assert_eq!(names(&s.broker.lease(&ask(200)).await.unwrap()), ["h", "i"], "nothing else is counted");
 }
 
 pub(super) async fn two_workers_never_share_a_job(s: &Subject) {
