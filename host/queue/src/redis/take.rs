@@ -68,7 +68,8 @@ impl RedisBroker {
         }
     }
 
-    /// The leases that can be run, the first with this token; the others are buried where people see them, so that they cannot block their queue.
+    /// The leases that can be run, the first with this token; the others are buried where people see them, so that they
+    /// cannot block their queue.
     async fn readable(&self, queue: &str, leased: Leased, token: u64, by: &LeaseRequest) -> Vec<Lease> {
         let now = leased.now;
         let mut leases = Vec::with_capacity(leased.rows.len());

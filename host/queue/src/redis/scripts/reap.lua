@@ -1,6 +1,6 @@
 -- Takes over leases that have expired: a new token, but no new start, and the worker stays the one that vanished. The caller
--- settles the jobs as lost; should it vanish too, its own lease expires in turn. One whose record is of a newer version is left to workers that
--- know it, and is in nobody's way for another lease's length.
+-- settles the jobs as lost; should it vanish too, its own lease expires in turn. One whose record is of a newer version is
+-- left to workers that know it, and is in nobody's way for another lease's length.
 --
 -- KEYS     1 the queue (common.lua)
 -- ARGV     1 now in µs ('' = ask TIME) · 2 at most so many jobs · 3 at most so many bytes of payloads and histories
