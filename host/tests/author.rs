@@ -1,6 +1,7 @@
 //! What the author of a task does at a terminal: `afresh new`, `build`, `inspect`, `run`, with the real program, the
 //! real cargo and a real clang. Cargo's folder for what it compiles is kept between runs, so that only the first is slow.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -99,6 +100,38 @@ fn modules(modules: &[(&str, &str)]) -> TempDir {
         std::fs::write(dir.path().join(name), wat::parse_str(text).unwrap()).unwrap();
     }
     dir
+}
+
+/// What wasmtime is made of, and the features with which cargo compiles it for the tests in a folder.
+fn made_of(folder: &Path) -> BTreeSet<String> {
+    let mut tree = Command::new("cargo");
+    tree.args(["tree", "--workspace", "--edges", "normal,dev,no-proc-macro", "--no-dedupe", "--prefix", "depth"]);
+    let said = Said::of(&tree.args(["--format", " {p} {f}"]).current_dir(folder).output().unwrap()).ends_with(0);
+    let (mut parts, mut under) = (BTreeSet::new(), usize::MAX);
+    // Between two members of a workspace stands an empty line.
+    for (depth, part) in said.out.lines().filter_map(|line| line.split_once(' ')) {
+        let depth = depth.parse().unwrap();
+        if depth <= under {
+            under = if part.starts_with("wasmtime v") { depth } else { usize::MAX };
+        }
+        if under != usize::MAX {
+            parts.insert(part.to_owned());
+        }
+    }
+    parts
+}
+
+#[test]
+fn a_new_crate_finds_the_sandbox_compiled() {
+    let dir = folder(&[]);
+    run(dir.path(), &["new", "say-hello"]).ends_with(0);
+    let project = dir.path().join("say-hello");
+    let workspace = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    std::fs::copy(workspace.join("Cargo.lock"), project.join("Cargo.lock")).unwrap();
+    let (ours, theirs) = (made_of(workspace), made_of(&project));
+    assert!(ours.len() > 50 && theirs.len() > 50, "{ours:?} {theirs:?}");
+    let others: Vec<_> = ours.symmetric_difference(&theirs).collect();
+    assert!(others.is_empty(), "name these features in host/fuzz/Cargo.toml, or it takes minutes more: {others:#?}");
 }
 
 #[test]
