@@ -133,15 +133,15 @@ while count < max and looked_at < LOOKED_AT and not more do
 end
 
 if #leased > 0 then in_parts('HSET', K.leased, leased) end
-if count > 0 then
-  in_parts('ZADD', K.running, running)
-  if limited and limits.rule('queue') then limits.start_under('queue', count) end
+if count > 0 then in_parts('ZADD', K.running, running) end
+if limited then
+  if limits.rule('queue') then
+    if count > 0 then limits.start_under('queue', count) end
+    local free, at = limits.room('queue')
+    if free == 0 and redis.call('EXISTS', K.queued) == 1 then limits.look_again('queue', at) end
+  end
+  limits.keep_counts()
 end
-if limited and limits.rule('queue') then
-  local free, at = limits.room('queue')
-  if free == 0 and redis.call('EXISTS', K.queued) == 1 then limits.look_again('queue', at) end
-end
-if limited then limits.keep_counts() end
 for priority, turn in pairs(turns) do
   redis.call('HSET', K.fair, text(priority), text(turn))
 end

@@ -9,7 +9,8 @@ local KEY, missing = KEYS[1], {}
 -- Each with arguments that it takes; it may as well say that the key holds something else.
 local ARGUMENTS = {
   DECRBY = { KEY, 0 }, DEL = { KEY }, EXISTS = { KEY }, GET = { KEY }, HDEL = { KEY, 'f' },
-  HEXISTS = { KEY, 'f' }, HGET = { KEY, 'f' }, HGETALL = { KEY }, HINCRBY = { KEY, 'f', 0 }, HLEN = { KEY }, HMGET = { KEY, 'f' }, HSET = { KEY, 'f', '' },
+  HEXISTS = { KEY, 'f' }, HGET = { KEY, 'f' }, HGETALL = { KEY }, HINCRBY = { KEY, 'f', 0 }, HLEN = { KEY },
+  HMGET = { KEY, 'f' }, HSET = { KEY, 'f', '' },
   HSETNX = { KEY, 'f', '' }, HSTRLEN = { KEY, 'f' }, INCR = { KEY }, INCRBY = { KEY, 0 }, PUBLISH = { 'afresh:{}:wake', '' },
   SET = { KEY, '' }, TIME = {}, UNLINK = { KEY }, ZADD = { KEY, 0, 'm' }, ZCARD = { KEY }, ZPOPMIN = { KEY },
   ZRANGE = { KEY, 0, 0 }, ZREM = { KEY, 'm' }, ZREMRANGEBYSCORE = { KEY, 0, 0 }, ZSCORE = { KEY, 'm' },

@@ -27,12 +27,10 @@ local function enter(index, score, id)
 end
 
 -- Accepts a job that an attempt enqueued; one for another queue, which may be on another server, goes to the outbox.
-local accepted = false
 local function send(queue, id, ...)
   if queue == '' then
     local job = accept.read_job(id, ...)
     if job then accept.job(job) end
-    accepted = true
     return
   end
   local name = queue .. ':' .. id
@@ -71,6 +69,7 @@ local function settle_record(id, key, words, jobs_from, answer, history)
   local job = redis.call('HMGET', key, 'cancel', 'counted', 'unique', 'flow')
   local cancel, counted, unique, part_of = job[1], job[2], job[3], job[4]
   for j = jobs_from, jobs_from + 7 * jobs - 1, 7 do send(unpack(ARGV, j, j + 6)) end
+  if tonumber(jobs) > 0 then accept.put() end
   if counted then released[#released + 1] = counted end
   if cancel and not ENDS[verb] then verb, span = 'cancel', KEEP_CANCELLED end
   local state, field, value, start_by = ENDS[verb], 'finished', now_text, nil
@@ -197,7 +196,6 @@ for index, list in pairs(entries) do
     in_parts('ZADD', K[index], list)
   end
 end
-if accepted then accept.put() end
 if #released > 0 then
   for _, counted in ipairs(released) do limits.end_under(counted) end
   limits.keep_counts()
