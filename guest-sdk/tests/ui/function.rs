@@ -1,4 +1,4 @@
-#![allow(unused_variables)]
+#![allow(unused_variables, reason = "nothing here runs, and only the errors matter")]
 
 use afresh::{Context, task};
 
